@@ -1,0 +1,1 @@
+"""The runtime of Fieldwright: interprets a release into tables, queries, writes, endpoints and runs."""

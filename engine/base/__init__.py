@@ -1,0 +1,1 @@
+"""Errors, context, settings, limits and ids: what every room may know."""

@@ -1,0 +1,109 @@
+"""The one error of the runtime, `Refused`, and the registry of its stable codes.
+
+HTTP status codes are not known here: `engine/http/problems.py` maps a code's `kind` to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "malformed", "unauthenticated", "forbidden", "not_found", "conflict", "stale", "precondition", "too_large",
+    "invalid", "busy", "internal", "unavailable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code means: its kind and its title."""
+
+    kind: Kind
+    title: str
+
+
+CODES: dict[str, Code] = {
+    "request.malformed": Code("malformed", "The request could not be read"),
+    "request.too_large": Code("too_large", "The request is too large"),
+    "request.precondition": Code("precondition", "If-Match is required"),
+    "request.unknown": Code("not_found", "There is no such address"),
+    "request.idempotency": Code("invalid", "The idempotency key was used for another request"),
+    "request.in_progress": Code("conflict", "A request with this idempotency key is still running"),
+    "query.invalid": Code("malformed", "The query is not valid"),
+    "query.cursor": Code("malformed", "The cursor is not valid for this query"),
+    "auth.required": Code("unauthenticated", "Sign in first"),
+    "auth.failed": Code("unauthenticated", "The login or the password is wrong"),
+    "auth.limited": Code("busy", "Too many attempts to sign in"),
+    "access.denied": Code("forbidden", "This is not allowed"),
+    "access.row": Code("forbidden", "The record may not be like this for you"),
+    "object.unknown": Code("not_found", "There is no such object"),
+    "report.unknown": Code("not_found", "There is no such report"),
+    "record.unknown": Code("not_found", "There is no such record"),
+    "record.stale": Code("stale", "The record was changed meanwhile"),
+    "record.invalid": Code("invalid", "The record is not valid"),
+    "record.field_unknown": Code("invalid", "There is no such field"),
+    "record.field_read_only": Code("invalid", "The field can not be written"),
+    "record.type": Code("invalid", "The value is of the wrong type"),
+    "record.required": Code("invalid", "A value is required"),
+    "record.too_long": Code("invalid", "The text is too long"),
+    "record.out_of_range": Code("invalid", "The value is out of range"),
+    "record.option": Code("invalid", "There is no such option"),
+    "record.reference": Code("invalid", "The referenced record does not exist"),
+    "record.unique": Code("invalid", "The value is already in use"),
+    "record.rule": Code("invalid", "A rule is not met"),
+    "record.rule_error": Code("invalid", "A rule could not be evaluated"),
+    "record.in_use": Code("conflict", "Other records refer to this one"),
+    "stage.start": Code("invalid", "A record can not start in this stage"),
+    "stage.unlisted": Code("invalid", "This move is not allowed"),
+    "stage.role": Code("invalid", "Your role may not make this move"),
+    "stage.guard": Code("invalid", "The condition of this move is not met"),
+    "stage.reason": Code("invalid", "This move needs a reason"),
+    "stage.period": Code("invalid", "The period for this move is over"),
+    "stage.entry": Code("invalid", "An entry criterion is not met"),
+    "stage.exit": Code("invalid", "An exit criterion is not met"),
+    "stage.required": Code("invalid", "The stage requires a value"),
+    "stage.read_only": Code("invalid", "The stage does not allow to change this field"),
+    "import.mapping": Code("invalid", "The mapping file is not valid"),
+    "import.file": Code("invalid", "The data file can not be read"),
+    "pack.invalid": Code("invalid", "The pack has problems"),
+    "plan.refused": Code("conflict", "The change can not be applied"),
+    "plan.stale": Code("conflict", "The plan is stale"),
+    "apply.running": Code("conflict", "Another apply is running for this tenant"),
+    "tenant.unknown": Code("not_found", "There is no such tenant"),
+    "tenant.name": Code("invalid", "This can not name a tenant"),
+    "user.unknown": Code("not_found", "There is no such user"),
+    "user.exists": Code("conflict", "The login is taken"),
+    "role.unknown": Code("invalid", "There is no such role"),
+    "database.unreachable": Code("unavailable", "The database can not be reached"),
+    "database.behind": Code("unavailable", "The database needs the system migrations"),
+    "database.timeout": Code("busy", "The query took too long"),
+    "database.conflict": Code("busy", "The write collided with another one"),
+    "database.binaries": Code("unavailable", "No PostgreSQL server was found"),
+    "database.start": Code("unavailable", "The embedded PostgreSQL did not start"),
+    "internal": Code("internal", "Something went wrong on our side"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the input. `pointer` is a JSON pointer into it; `row` counts from 0 in a batch."""
+
+    code: str
+    detail: str
+    pointer: str = ""
+    rule: str | None = None
+    row: int | None = None
+
+
+class Refused(Exception):
+    """The request is refused and nothing was done. `detail` is written for the caller and names no internals."""
+
+    def __init__(self, code: str, detail: str = "", *, faults: Iterable[Fault] = (), hint: str | None = None) -> None:
+        self.code = code
+        self.kind = CODES[code].kind
+        self.title = CODES[code].title
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.hint = hint
+        super().__init__(f"{code}: {detail or self.title}")

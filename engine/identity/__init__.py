@@ -1,0 +1,1 @@
+"""Credentials, sessions and tokens; who a caller is."""

@@ -1,0 +1,1 @@
+"""Plan and apply of a changed pack, seeds, and the first administrator."""

@@ -1,0 +1,130 @@
+"""Applying a plan: additive operations one by one, then the switch to the new release in one short transaction.
+
+Nothing is taken away, so a crash between steps leaves the tenant on its old release, working; applying again does what
+is left. Two applies of one tenant exclude each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from engine.base.context import SYSTEM_USER
+from engine.base.errors import Refused
+from engine.base.limits import LOCK_MILLISECONDS
+from engine.db.listen import notify
+from engine.db.migrations import migrate_tenant
+from engine.db.transaction import transaction
+from engine.lifecycle import seeds
+from engine.lifecycle.plan import Plan, check_applicable, plan
+from engine.migrate.diff import CreateTable, Operation
+from engine.migrate.render import concurrent, render
+from engine.release.release import Release
+from engine.runtime import Runtime
+from engine.tenants.directory import find, register
+from engine.tenants.store import CHANNEL, publish
+from metamodel.load import Loaded
+
+LOCK_PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done. `longest_lock` is the longest time in seconds that one step held an exclusive lock."""
+
+    plan: Plan
+    release: Release
+    seeded: int
+    longest_lock: float
+
+
+async def apply(rt: Runtime, tenant: str, loaded: Loaded, *, note: str = "") -> Applied:
+    """Plans and applies. Raises Refused "plan.refused", "apply.running", "tenant.name"."""
+    async with rt.writes.connection() as conn:
+        if await find(conn, tenant) is None:
+            await register(conn, tenant)
+        entry = await find(conn, tenant)
+        assert entry is not None
+        key = f"fieldwright apply {tenant}"
+        if not await conn.fetchval("SELECT pg_catalog.pg_try_advisory_lock(hashtextextended($1, 0))", key):
+            raise Refused("apply.running", "another apply of this tenant is under way")
+        try:
+            await migrate_tenant(conn, entry.schema)
+            found = await plan(rt, tenant, loaded)
+            check_applicable(found)
+            longest = await _operations(conn, found.operations)
+            await _system_user(conn, found.target)
+            release = found.target
+            if found.base is None or found.base.hash != found.target.hash:
+                await _switch(rt, found, note)
+                await rt.store.refresh(tenant)
+            else:
+                release = found.base
+        finally:
+            await conn.execute("SELECT pg_catalog.pg_advisory_unlock(hashtextextended($1, 0))", key)
+    return Applied(found, release, await seeds.plant(rt, release), longest)
+
+
+async def _switch(rt: Runtime, found: Plan, note: str) -> None:
+    """Publishes the release if the tenant still stands where the plan began, and tells every process."""
+    async with transaction(rt.writes) as conn:
+        now = await conn.fetchval(f'SELECT max(number) FROM "{found.target.schema}"._release')
+        if now != (found.base.number if found.base else None):
+            raise Refused("plan.stale", "the tenant was changed since the plan was made")
+        await publish(conn, found.target, note)
+        await notify(conn, CHANNEL, found.tenant)
+
+
+async def _operations(conn: Any, steps: tuple[Operation, ...]) -> float:
+    """Runs the operations; the longest time that a statement with an exclusive lock took on an existing table."""
+    longest = 0.0
+    for step in steps:
+        for text in render(step):
+            began = time.perf_counter()
+            if concurrent(step):
+                await conn.execute(text, timeout=None)
+            else:
+                began = await _patiently(conn, text)
+            if step.lock.startswith("exclusive"):
+                longest = max(longest, time.perf_counter() - began)
+        if isinstance(step, CreateTable):
+            await conn.execute(f'ANALYZE "{step.schema}"."{step.table.name}"')
+    return longest
+
+
+async def _patiently(conn: Any, text: str) -> float:
+    """Runs DDL with a short lock time-out, again and again, so that readers never queue behind it; when it began."""
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    while True:
+        began = time.perf_counter()
+        try:
+            async with conn.transaction():
+                await conn.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}; SET LOCAL statement_timeout = 0")
+                await conn.execute(text)
+            return began
+        except asyncpg.LockNotAvailableError as error:
+            if time.monotonic() > deadline:
+                raise Refused("plan.refused", "a long transaction holds a lock; try again later") from error
+            await asyncio.sleep(random.uniform(0.02, 0.2))
+
+
+async def _system_user(conn: Any, release: Release) -> None:
+    """The user record that automatic work is attributed to; needed before anything can be written."""
+    if "user" not in release.model.objects:
+        return
+    ref, title = release.table("user"), release.column("user", release.object("user").title)
+    others = [f for f in release.stored("user") if f.required and not f.system and f.name != release.object("user").title]
+    columns = [title, *(release.column("user", f.name) for f in others)]
+    values = ["Fieldwright", *("system@fieldwright.invalid" for _ in others)]
+    listed = ", ".join(f'"{column}"' for column in columns)
+    marks = ", ".join(f"${n + 2}" for n in range(len(values)))
+    await conn.execute(
+        f'INSERT INTO "{ref.schema}"."{ref.name}" (id, version, created_at, created_by, modified_at, modified_by, '
+        f"{listed}) VALUES ($1, 1, now(), $1, now(), $1, {marks}) ON CONFLICT (id) DO NOTHING",
+        SYSTEM_USER, *values,
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""What a changed pack would do to a tenant, before it is done: changes, operations, and what is refused and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.base.errors import Refused
+from engine.migrate.diff import Operation, operations
+from engine.migrate.present import present
+from engine.migrate.render import describe
+from engine.migrate.wanted import wanted
+from engine.release import release as releases
+from engine.release.release import Release
+from engine.runtime import Runtime
+from engine.tenants.directory import Tenant, find
+from engine.tenants.store import load
+from metamodel.diff import Change, diff
+from metamodel.load import Loaded
+from metamodel.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The way from the current release (`base`, None before the first) to `target`.
+
+    `refused` maps the path of a change to the reason why it can not be applied; then nothing is.
+    """
+
+    tenant: str
+    base: Release | None
+    target: Release
+    changes: tuple[Change, ...]
+    operations: tuple[Operation, ...]
+    refused: Mapping[str, str]
+
+    @property
+    def empty(self) -> bool:
+        return not self.changes and not self.operations
+
+
+KEEPS_DATA = (
+    (r"(object|value_set|process|report|workflow|role|seed|pack)\.[^.]+", {"add"}),
+    (r"(report|workflow|role|seed|pack)\..+", {"add", "change", "remove"}),
+    (r"object\.[^.]+\.(label|plural|description)\b.*|object\.[^.]+\.title", {"add", "change", "remove"}),
+    (r"object\.[^.]+\.rules\..+", {"add", "change"}),
+    (r"object\.[^.]+\.(fields\.|rules\.)?\(order\)", {"change"}),
+    (r"object\.[^.]+\.fields\.[^.]+", {"add"}),
+    (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
+    (r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete)", {"change"}),
+    (r"object\.[^.]+\.indexes\.[^.]+", {"add"}),
+    (r"value_set\.[^.]+\.(label|options\.[^.]+\.(label|active)).*|value_set\..*\(order\)", {"add", "change", "remove"}),
+    (r"value_set\.[^.]+\.options\.[^.]+", {"add"}),
+    (r"process\.[^.]+\.(label|start)\b.*", {"add", "change", "remove"}),
+    (r"process\.[^.]+\.stages\.[^.]+", {"add"}),
+    (r"process\.[^.]+\.(stages|moves)\.?\(order\)|process\..*\(order\)", {"change"}),
+    (r"process\.[^.]+\.stages\.[^.]+\..+", {"add", "change", "remove"}),
+    (r"process\.[^.]+\.moves\..+", {"add", "change", "remove"}),
+)
+"""The changes that can not lose anything, as (pattern of the path, kinds of change)."""
+
+REASONS = (
+    (r"object\.[^.]+$", "an object that is missing from the packs is not dropped"),
+    (r"object\.[^.]+\.fields\.[^.]+$", "a field that is missing from the packs is not dropped"),
+    (r"object\.[^.]+\.fields\.[^.]+\.type", "the type of a field with data can not be changed"),
+    (r"object\.[^.]+\.fields\.[^.]+\.(required|unique|min|max|max_length|scale)", "records may break the new limit"),
+    (r"object\.[^.]+\.unique\b.*", "records may break the new unique key"),
+    (r"value_set\.[^.]+\.options\.[^.]+$", "records may hold this option; set `active: false` instead"),
+    (r"process\.[^.]+\.stages\.[^.]+$", "records may stand in this stage"),
+    (r"settings\b.*", "formulas and stored values depend on this setting"),
+)
+
+
+async def plan(rt: Runtime, tenant: str, loaded: Loaded) -> Plan:
+    """The plan for a tenant; one that does not exist yet is planned from nothing. Nothing is written."""
+    async with rt.reads.connection() as conn:
+        entry = await find(conn, tenant)
+        base = await load(conn, entry) if entry else None
+        there = entry or Tenant(tenant, f"t_{tenant}", None)
+        target = releases.make(
+            tenant, there.schema, base.number + 1 if base else 1, loaded.data, base.identity if base else None,
+            model=loaded.model, role=there.role,
+        )
+        changes = tuple(diff(base.model if base else nothing(loaded.model), loaded.model))
+        try:
+            steps = operations(wanted(target), await present(conn, there.schema))
+        except ValueError as error:
+            return Plan(tenant, base, target, changes, (), {"(database)": str(error)})
+    return Plan(tenant, base, target, changes, steps, refusals(changes, base, loaded.model) if base else {})
+
+
+def nothing(model: Model) -> Model:
+    """A model with the same settings and no declarations."""
+    return Model(model.settings, {}, {}, {}, {}, {}, {}, {}, {})
+
+
+def refusals(changes: tuple[Change, ...], base: Release, model: Model) -> dict[str, str]:
+    """The changes that this engine does not apply to live data, each with its reason."""
+    found: dict[str, str] = {}
+    for change in changes:
+        if not any(re.fullmatch(p, change.path) and change.kind in kinds for p, kinds in KEEPS_DATA):
+            found[change.path] = next(
+                (reason for p, reason in REASONS if re.fullmatch(p, change.path)), "this change is not supported"
+            )
+        elif why := _unsafe_addition(change, base, model):
+            found[change.path] = why
+    return found
+
+
+def _unsafe_addition(change: Change, base: Release, model: Model) -> str | None:
+    """A new field that records which exist already could not satisfy."""
+    match = re.fullmatch(r"object\.([^.]+)\.fields\.([^.]+)", change.path)
+    if not match or change.kind != "add" or match[1] not in base.model.objects:
+        return None
+    field = model.objects[match[1]].fields[match[2]]
+    if field.required:
+        return "records that exist have no value for a required field; add it as optional"
+    if field.unique:
+        return "a unique field can not be added to an object that has records"
+    if field.type == "stage":
+        return "records that exist would stand in no stage"
+    return None
+
+
+def lines(found: Plan) -> list[str]:
+    """The plan for a person: changes, then operations with their locks, then refusals."""
+    out = [str(change) for change in found.changes if "." in change.path]
+    out += [f"  {describe(step)}" for step in found.operations]
+    out += [f"! {path}: {reason}" for path, reason in found.refused.items()]
+    return out
+
+
+def check_applicable(found: Plan) -> None:
+    """Raises Refused "plan.refused" with every reason."""
+    if found.refused:
+        listed = "; ".join(f"{path}: {reason}" for path, reason in found.refused.items())
+        raise Refused("plan.refused", listed, hint="undo these changes; nothing was applied")
+

@@ -1,0 +1,1 @@
+"""Wanted tables against present ones: ordered operations and their DDL."""

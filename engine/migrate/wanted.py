@@ -1,0 +1,124 @@
+"""The tables, checks, indexes and sequences that a release wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.release.identity import entered_at, index_name
+from engine.release.release import Release, TableRef
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Field, Object
+
+SYSTEM = {
+    "id": ("uuid", True),
+    "version": ("bigint", True),
+    "owner": ("uuid", False),
+    "created_at": ("timestamptz", True),
+    "created_by": ("uuid", True),
+    "modified_at": ("timestamptz", True),
+    "modified_by": ("uuid", True),
+    "deleted_at": ("timestamptz", False),
+    "deleted_batch": ("uuid", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; a boolean is never blank and defaults to false."""
+
+    name: str
+    type: str
+    not_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A limit on a column: `test` is max_length, min, max or required; `value` its operand."""
+
+    name: str
+    column: str
+    test: str
+    value: Decimal | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A B-tree over live rows (`deleted_at` is null); a unique one keeps a business key."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with everything on it."""
+
+    name: str
+    columns: tuple[Column, ...]
+    checks: tuple[Check, ...]
+    indexes: tuple[Index, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a tenant's schema should hold besides the system tables."""
+
+    schema: str
+    tables: tuple[Table, ...]
+    sequences: tuple[TableRef, ...]
+
+
+def wanted(release: Release) -> Catalogue:
+    """The catalogue of a release."""
+    objects = release.model.objects.values()
+    sequences = tuple(
+        release.sequence(o.name, f.name) for o in objects for f in o.fields.values() if f.type == "auto_number"
+    )
+    return Catalogue(release.schema, tuple(_table(release, o) for o in objects), sequences)
+
+
+def _table(release: Release, obj: Object) -> Table:
+    name = release.table(obj.name).name
+    columns = [Column(n, type_, required) for n, (type_, required) in SYSTEM.items()]
+    checks: list[Check] = []
+    for f in release.stored(obj.name):
+        if f.system:
+            continue
+        column, type_ = release.column(obj.name, f.name), FIELD_TYPES[f.type].column or ""
+        columns.append(Column(column, type_, type_ == "boolean"))
+        if f.type == "stage":
+            columns.append(Column(entered_at(column), "timestamptz"))
+        checks += _checks(name, column, f)
+    return Table(name, tuple(columns), tuple(checks), tuple(_indexes(release, obj, name)))
+
+
+def _checks(table: str, column: str, f: Field) -> Iterator[Check]:
+    limits = {
+        "required": True if f.required or f.type == "stage" else None,
+        "max_length": f.max_length if FIELD_TYPES[f.type].column == "text" else None,
+        "min": f.min,
+        "max": f.max,
+    }
+    for test, value in limits.items():
+        if value is not None:
+            yield Check(index_name(table, (column,), test), column, test, None if value is True else value)
+
+
+def _indexes(release: Release, obj: Object, table: str) -> Iterator[Index]:
+    """Every lookup is indexed, since child sets and deletes follow it backwards; the rest is declared."""
+    column = {f.name: release.column(obj.name, f.name) for f in release.stored(obj.name)}
+    seen: set[tuple[str, ...]] = set()
+    unique = [(f.name,) for f in release.stored(obj.name) if f.unique] + list(obj.unique.values())
+    for fields in unique:
+        columns = tuple(column[f] for f in fields)
+        seen.add(columns)
+        yield Index(index_name(table, columns, "key"), columns, unique=True)
+    plain = [(f.name,) for f in release.stored(obj.name) if f.indexed or (f.type in ("lookup", "user") and not f.system)]
+    for fields in [*plain, ("owner",), *obj.indexes.values()]:
+        columns = tuple(column[f] for f in fields)
+        if columns not in seen:
+            seen.add(columns)
+            yield Index(index_name(table, columns, "idx"), (*columns, "id"))

@@ -1,0 +1,1 @@
+"""Requests by name become plans: resolved, typed, with the access condition in."""

@@ -1,0 +1,139 @@
+"""What an actor may do in a release: which rows and which fields, per object and verb. Nothing granted is refused.
+
+A cell is readable where one single grant allows both its row and its field. Fields that are computed from others are
+readable only where all their sources are (the most restrictive right of the sources).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from engine.base.context import Actor
+from engine.release.release import Release
+from metamodel.formula.depends import depends
+from metamodel.formula.typed import Call, Node
+from metamodel.formula.types import BOOLEAN
+from metamodel.kinds.role import CAPABILITIES
+from metamodel.type_formulas import ModelSchema
+
+ALWAYS = frozenset({"id", "version"})
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """One grant path: rows where `rows` is true (None: every row), with these fields."""
+
+    rows: Node | None
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Rights:
+    """The rights of a set of roles. Two actors with the same roles share one value."""
+
+    release: Release
+    roles: tuple[str, ...]
+    everything: bool = False
+
+    @cached_property
+    def capabilities(self) -> frozenset[str]:
+        """The named rights beyond objects."""
+        if self.everything:
+            return frozenset(CAPABILITIES)
+        held = (self.release.model.roles[r].capabilities for r in self.roles if r in self.release.model.roles)
+        return frozenset().union(*held)
+
+    @cached_property
+    def _grants(self) -> Mapping[tuple[str, str], tuple[Granted, ...]]:
+        found: dict[tuple[str, str], tuple[Granted, ...]] = {}
+        model = self.release.model
+        for name in self.roles:
+            role = model.roles.get(name)
+            for obj, verbs in role.objects.items() if role else ():
+                every = frozenset(model.objects[obj].fields)
+                for verb, grant in verbs.items():
+                    rows = model.typed[grant.where.key] if grant.where else None
+                    fields = every if grant.fields is None else grant.fields | ALWAYS
+                    found[obj, verb] = (*found.get((obj, verb), ()), Granted(rows, fields))
+        return found
+
+    def grants(self, obj: str, verb: str) -> tuple[Granted, ...]:
+        """The grant paths of one verb; empty means refused."""
+        if self.everything:
+            return (Granted(None, frozenset(self.release.model.objects[obj].fields)),)
+        return self._grants.get((obj, verb), ())
+
+    def allows(self, obj: str, verb: str) -> bool:
+        return bool(self.grants(obj, verb))
+
+    def rows(self, obj: str, verb: str) -> Node | None:
+        """The condition on rows for a verb that is granted: any grant path will do; None means every row."""
+        return _any(grant.rows for grant in self.grants(obj, verb))
+
+    @cached_property
+    def _readable(self) -> Mapping[str, frozenset[str]]:
+        """The fields that are readable at all, by object; a computed field needs all that it reads."""
+        model = self.release.model
+        granted = {
+            obj: frozenset().union(*(g.fields for g in self.grants(obj, "read"))) for obj in model.objects
+        }
+        if self.everything:
+            return granted
+        sources = {
+            (o.name, f.name): depends(model.typed[f.formula.key]).fields
+            for o in model.objects.values() for f in o.fields.values() if f.formula
+        }
+        lost = True
+        while lost:
+            lost = False
+            for (obj, name), needs in sources.items():
+                if name in granted[obj] and any(field not in granted[of] for of, field in needs):
+                    granted[obj] -= {name}
+                    lost = True
+        return granted
+
+    def readable(self, obj: str) -> frozenset[str]:
+        """The fields of an object that this actor may name for any use."""
+        return self._readable.get(obj, frozenset())
+
+    def writable(self, obj: str, verb: str) -> frozenset[str]:
+        """The fields that the verb (`create` or `edit`) may set on some row."""
+        return frozenset().union(*(g.fields for g in self.grants(obj, verb)))
+
+    def where_readable(self, obj: str, field: str) -> Node | None:
+        """The rows, among the visible ones, in which the field is readable; None means all of them."""
+        return self._narrowing(obj, field, "read")
+
+    def where_writable(self, obj: str, field: str, verb: str) -> Node | None:
+        """The rows, among the writable ones, in which the field may be set; None means all of them."""
+        return self._narrowing(obj, field, verb)
+
+    def _narrowing(self, obj: str, field: str, verb: str) -> Node | None:
+        grants = self.grants(obj, verb)
+        if all(field in grant.fields for grant in grants):
+            return None
+        return _any(grant.rows for grant in grants if field in grant.fields)
+
+    @cached_property
+    def schema(self) -> ModelSchema:
+        """The objects and fields that a query of this actor may name: the unreadable does not exist."""
+        if self.everything:
+            return ModelSchema(self.release.model)
+        return ModelSchema(self.release.model, readable=lambda obj, field: field in self.readable(obj))
+
+
+def rights_of(actor: Actor, release: Release) -> Rights:
+    """The rights of an actor (roles that the release does not know grant nothing)."""
+    return Rights(release, actor.roles, actor.operator)
+
+
+def _any(conditions: object) -> Node | None:
+    nodes: list[Node] = []
+    for condition in conditions:  # type: ignore[attr-defined]
+        if condition is None:
+            return None
+        if condition not in nodes:
+            nodes.append(condition)
+    return nodes[0] if len(nodes) == 1 else Call(BOOLEAN, "or", tuple(nodes))

@@ -1,0 +1,208 @@
+"""A query by name becomes a `ReadPlan`: resolved, typed, with the access condition in. Callers' constants stay outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.base.errors import Fault, Refused
+from engine.base.limits import PAGE_MAX
+from engine.plan.access import Rights
+from engine.plan.names import Join, Names
+from engine.plan.request import RecordQuery
+from engine.plan.values import from_text
+from engine.release.release import TableRef
+from metamodel.formula.check import check
+from metamodel.formula.parse import FormulaError, parse
+from metamodel.formula.scope import Scope, Where
+from metamodel.formula.typed import Call, Field, Node, Param, rewrite
+from metamodel.formula.types import BOOLEAN, Type
+from metamodel.names import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A value of the answer under its key."""
+
+    key: str
+    tree: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A sort key. Blanks count as the greatest values."""
+
+    tree: Node
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """Everything that the statement needs. Equal plans have equal statements.
+
+    `access` is judged as a grant over the row. `after` says of each sort key whether the cursor's value is blank
+    (None: from the start); the cursor's values follow the caller's own.
+    """
+
+    table: TableRef
+    zone: str
+    single: bool
+    access: Node | None
+    where: Node | None
+    order: tuple[Order, ...]
+    after: tuple[bool, ...] | None
+    first_cursor_value: int
+    count: bool
+    outputs: tuple[Output, ...]
+    filter_joins: tuple[Join, ...]
+    output_joins: tuple[Join, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with the caller's values for its parameters."""
+
+    plan: ReadPlan
+    values: tuple[Any, ...]
+
+
+def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence[str | None] | None) -> Planned:
+    """The plan of a query.
+
+    Raises Refused: `object.unknown` (or not readable), `query.invalid` with a fault for each thing wrong.
+    """
+    obj = query.object
+    if obj not in rights.release.model.objects or not rights.allows(obj, "read"):
+        raise Refused("object.unknown", f'there is no object "{obj}"')
+    faults: list[Fault] = []
+    asked = query.fields if query.fields is not None else default_fields(rights, obj)
+    outputs = tuple(
+        Output(key, tree) for key in dict.fromkeys(asked) if (tree := _path(key, obj, names, faults, "fields"))
+    )
+    values: list[Any] = []
+    conditions = [_equal(name, text, obj, names, values, faults) for name, text in query.equals]
+    if query.where is not None:
+        conditions.append(_where(query.where, obj, names, values, faults))
+    order = () if query.single else _order(query.order, obj, names, faults)
+    if not 1 <= query.limit <= PAGE_MAX:
+        faults.append(Fault("query.invalid", f"limit is a number from 1 to {PAGE_MAX}", "limit"))
+    if faults:
+        raise Refused("query.invalid", faults[0].detail, faults=faults)
+    where = _all([c for c in conditions if c is not None])
+    after, first = None, len(values)
+    if cursor is not None:
+        if len(cursor) != len(order):
+            raise Refused("query.cursor")
+        after = tuple(text is None for text in cursor)
+        values += [None if t is None else from_text(o.tree.type.kind, t) for o, t in zip(order, cursor, strict=True)]
+    access = names.grant(rights.rows(obj, "read"), obj)
+    plan = ReadPlan(
+        table=rights.release.table(obj),
+        zone=rights.release.model.settings.time_zone,
+        single=query.single,
+        access=access,
+        where=where,
+        order=order,
+        after=after,
+        first_cursor_value=first,
+        count=query.count,
+        outputs=outputs,
+        filter_joins=names.joins((access, where, *(o.tree for o in order)), obj),
+        output_joins=names.joins((o.tree for o in outputs), obj),
+    )
+    return Planned(plan, tuple(values))
+
+
+def default_fields(rights: Rights, obj: str) -> tuple[str, ...]:
+    """Every field of the object that the actor may read, in declared order."""
+    readable = rights.readable(obj)
+    return tuple(name for name in rights.release.object(obj).fields if name in readable)
+
+
+def checked(
+    text: str, obj: str, names: Names, where: Where, values: list[Any], faults: list[Fault], pointer: str,
+    *, expect: Type | None = None, measure: bool = False,
+) -> Node | None:
+    """A caller's formula, checked against what the caller may name; its constants are appended to `values`."""
+    scope = Scope(names.schema, where, row=None if measure else obj, rows=obj if measure else None)
+    try:
+        result = check(parse(text), scope, expect=expect, lift_literals=True)
+        diagnostics, tree = result.diagnostics, result.tree
+    except FormulaError as error:
+        diagnostics, tree = tuple(error.diagnostics), None
+    for found in diagnostics:
+        if found.code.startswith("E"):
+            hint = f" ({found.hint})" if found.hint else ""
+            faults.append(
+                Fault(f"formula.{found.code}", f"{found.message}{hint}, at character {found.start + 1}", pointer)
+            )
+    if tree is None or any(d.code.startswith("E") for d in diagnostics):
+        return None
+    base = len(values)
+    values.extend(result.values)
+    return names.tree(_renumber(tree, base), obj)
+
+
+def _renumber(tree: Node, base: int) -> Node:
+    return tree if base == 0 else rewrite(
+        tree, lambda node: Param(node.type, node.index + base) if isinstance(node, Param) else node
+    )
+
+
+def _where(text: str, obj: str, names: Names, values: list[Any], faults: list[Fault]) -> Node | None:
+    return checked(text, obj, names, "query", values, faults, "where", expect=BOOLEAN)
+
+
+def _path(key: str, obj: str, names: Names, faults: list[Fault], pointer: str) -> Node | None:
+    """The value at a dotted path of names (`account.name`)."""
+    shape, steps = names.schema.object(obj), key.split(".")
+    for depth, step in enumerate(steps):
+        found = shape.fields.get(step) if shape else None
+        if shape is None or found is None:
+            known = list(shape.fields) if shape else []
+            hint = did_you_mean(step, known)
+            faults.append(
+                Fault("query.invalid", f'there is no field "{key}"' + (f"; {hint}" if hint else ""), pointer)
+            )
+            return None
+        if depth == len(steps) - 1:
+            kind = found.type.blank(found.type.nullable or depth > 0)
+            return names.tree(Field(kind, tuple(steps[:-1]), shape.name, step), obj)
+        shape = names.schema.object(found.target) if found.target else None
+    return None
+
+
+def _equal(name: str, text: str, obj: str, names: Names, values: list[Any], faults: list[Fault]) -> Node | None:
+    tree = _path(name, obj, names, faults, name)
+    if tree is None:
+        return None
+    if text == "":
+        return Call(BOOLEAN, "isblank", (tree,))
+    try:
+        value = from_text(tree.type.kind, text)
+    except Refused as refused:
+        faults.append(Fault("query.invalid", refused.detail, name))
+        return None
+    values.append(value)
+    return Call(BOOLEAN, "=", (tree, Param(tree.type.blank(False), len(values) - 1)))
+
+
+def _order(keys: Sequence[str], obj: str, names: Names, faults: list[Fault]) -> tuple[Order, ...]:
+    """The sort keys with the id behind them, in the last key's direction, so that every order is total."""
+    order: list[Order] = []
+    for key in keys or ("id",):
+        descending = key.startswith("-")
+        tree = _path(key.removeprefix("-"), obj, names, faults, "order")
+        if tree is not None:
+            order.append(Order(tree, descending))
+    tie = names.field(obj, "id")
+    if order and order[-1].tree != tie:
+        order.append(Order(tie, order[-1].descending))
+    return tuple(order)
+
+
+def _all(conditions: Sequence[Node]) -> Node | None:
+    if len(conditions) > 1:
+        return Call(BOOLEAN, "and", tuple(conditions))
+    return conditions[0] if conditions else None

@@ -1,0 +1,62 @@
+"""What a caller asks for, by name: nothing here is checked yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from engine.base.limits import PAGE_DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordQuery:
+    """Records of one object, or one record (`single`). `equals` are shortcuts (`?stage=won`), ANDed with `where`."""
+
+    object: str
+    single: bool = False
+    fields: tuple[str, ...] | None = None
+    where: str | None = None
+    equals: tuple[tuple[str, str], ...] = ()
+    order: tuple[str, ...] = ()
+    limit: int = PAGE_DEFAULT
+    after: str | None = None
+    count: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateQuery:
+    """Grouped measures of one object; `by` and `measures` map a column's name to a formula."""
+
+    object: str
+    by: Mapping[str, str]
+    measures: Mapping[str, str]
+    where: str | None = None
+    order: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+Operation = Literal["create", "update", "delete", "restore"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordWrite:
+    """A batch of 1 to N changes of one object.
+
+    `rows` are field values by name. For an update each row's record is in `ids` and the version it was read at in
+    `versions` (None: whatever it is now). `reasons` are given with a stage move. `fields` asks for what is answered;
+    `many` asks for a list. `historical` keeps given dates, owners and stages and skips the stage gate (needs the
+    capability `import_historical`). `depth` counts the workflow runs that led to this write.
+    """
+
+    object: str
+    operation: Operation
+    rows: tuple[Mapping[str, Any], ...] = ()
+    ids: tuple[UUID, ...] = ()
+    versions: tuple[int | None, ...] = ()
+    reasons: tuple[str | None, ...] = ()
+    fields: tuple[str, ...] | None = None
+    historical: bool = False
+    many: bool = False
+    depth: int = 0

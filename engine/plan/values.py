@@ -1,0 +1,276 @@
+"""JSON and text values to typed ones, with a fault for each value that does not fit its field."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from engine.base.errors import Fault, Refused
+from engine.base.limits import LONG_TEXT_DEFAULT, NUMBER_DIGITS, NUMBER_SCALE, TEXT_DEFAULT
+from engine.release.release import Release
+from metamodel.kinds.object import Field
+
+EMAIL = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,190}\.[^@\s<>\".]{2,63}")
+PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]{3,28}[0-9](?: ?(?:x|ext\.?) ?[0-9]{1,6})?")
+URL = re.compile(r"https?://[^\s/$.?#<>\"][^\s<>\"]{0,2000}", re.IGNORECASE)
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+BIGINT = 2**63
+
+
+class Unfit(Exception):
+    """A value does not fit; `code` is one of the registry."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """Makes one field's JSON values fit: `convert` gives what the column takes, or raises `Unfit`. None is blank."""
+
+    field: Field
+    convert: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> Any:
+        return None if value is None or value == "" else self.convert(value)
+
+
+def converters(release: Release, obj: str) -> Mapping[str, Converter]:
+    """A converter for each stored field of an object."""
+    return {f.name: Converter(f, _BY_TYPE[f.type](f, release)) for f in release.stored(obj)}
+
+
+def from_text(kind: str, text: str) -> Any:
+    """A typed value from its text form in a URL or a cursor; raises `Refused("query.invalid")`."""
+    try:
+        return _FROM_TEXT[kind](text)
+    except (ValueError, InvalidOperation, KeyError) as error:
+        raise Refused("query.invalid", f'"{text[:40]}" is not a value of type {kind}') from error
+
+
+def _text(f: Field, release: Release) -> Callable[[Any], str | None]:
+    limit = f.max_length or (LONG_TEXT_DEFAULT if f.type == "long_text" else TEXT_DEFAULT)
+
+    def convert(value: Any) -> str | None:
+        if not isinstance(value, str):
+            raise Unfit("record.type", "a text is expected")
+        if not value.isascii():
+            value = unicodedata.normalize("NFC", value)
+        if len(value) > limit:
+            raise Unfit("record.too_long", f"at most {limit} characters are allowed; this has {len(value)}")
+        if not value.isprintable() and UNPRINTABLE.search(value):
+            raise Unfit("record.type", "the text holds a control character")
+        if any("\ud800" <= ch <= "\udfff" for ch in value) if not value.isascii() else False:
+            raise Unfit("record.type", "the text is not valid Unicode")
+        return value or None
+
+    return convert
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Field, Release], Callable[[Any], str | None]]:
+    def make(f: Field, release: Release) -> Callable[[Any], str | None]:
+        plain = _text(f, release)
+
+        def convert(value: Any) -> str | None:
+            text = plain(value)
+            if text is not None and not pattern.fullmatch(text):
+                raise Unfit("record.type", f"this is not {what}")
+            return text
+
+        return convert
+
+    return make
+
+
+def _integer(f: Field, release: Release) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise Unfit("record.type", "a whole number is expected")
+        if value != value or abs(value) >= BIGINT:
+            raise Unfit("record.out_of_range", "the number is too large")
+        if value != int(value):
+            raise Unfit("record.type", "a whole number is expected")
+        _within(f, value)
+        return int(value)
+
+    return convert
+
+
+def _number(f: Field, release: Release) -> Callable[[Any], str]:
+    scale = 2 if f.type == "money" else NUMBER_SCALE if f.scale is None else f.scale
+    quantum = Decimal(1).scaleb(-scale)
+
+    def convert(value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise Unfit("record.type", "a number is expected")
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
+        if not number.is_finite():
+            raise Unfit("record.type", "a number is expected")
+        if number.adjusted() >= NUMBER_DIGITS - NUMBER_SCALE:
+            raise Unfit("record.out_of_range", f"at most {NUMBER_DIGITS - NUMBER_SCALE} digits before the point")
+        if number and (number.adjusted() < -NUMBER_SCALE or number != number.quantize(quantum)):
+            raise Unfit("record.out_of_range", f"at most {scale} decimal places are allowed")
+        _within(f, number)
+        return format(number, "f")
+
+    return convert
+
+
+def _within(f: Field, number: int | float | Decimal) -> None:
+    if f.min is not None and number < f.min:
+        raise Unfit("record.out_of_range", f"the least value is {f.min}")
+    if f.max is not None and number > f.max:
+        raise Unfit("record.out_of_range", f"the greatest value is {f.max}")
+
+
+def _date(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        try:
+            return parse_date(value).isoformat()
+        except (TypeError, ValueError) as error:
+            raise Unfit("record.type", "a date such as 2024-01-31 is expected") from error
+
+    return convert
+
+
+def _datetime(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        try:
+            return parse_datetime(value).isoformat()
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Unfit("record.type", "a time such as 2024-01-31T14:30:00Z is expected") from error
+
+    return convert
+
+
+def parse_date(value: Any) -> date:
+    """A date of ISO form `YYYY-MM-DD` only."""
+    if not isinstance(value, str) or len(value) != 10 or value[4] != "-":
+        raise ValueError(value)
+    return date.fromisoformat(value)
+
+
+def parse_datetime(value: Any) -> datetime:
+    """An RFC 3339 instant; the offset must be given. Returned in UTC."""
+    if not isinstance(value, str) or len(value) < 16 or not value.isascii():
+        raise ValueError(value)
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo is None:
+        raise ValueError("no offset")
+    return parsed.astimezone(UTC)
+
+
+def _boolean(f: Field, release: Release) -> Callable[[Any], bool]:
+    def convert(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise Unfit("record.type", "true or false is expected")
+        return value
+
+    return convert
+
+
+def _choices(f: Field, release: Release) -> tuple[Mapping[str, str], str]:
+    """The codes of options that may be chosen, by name, and the names for messages."""
+    if f.type == "stage":
+        process = release.model.stage_process(f)
+        names = tuple(process.stages) if process else ()
+        owner = process.name if process else ""
+    else:
+        value_set = release.model.value_sets[f.options or ""]
+        names = tuple(option.name for option in value_set.options.values() if option.active)
+        owner = value_set.name
+    codes = release.identity["options"].get(owner, {})
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return {name: codes.get(name, name) for name in names}, shown
+
+
+def _select(f: Field, release: Release) -> Callable[[Any], str]:
+    codes, shown = _choices(f, release)
+
+    def convert(value: Any) -> str:
+        code = codes.get(value) if isinstance(value, str) else None
+        if code is None:
+            raise Unfit("record.option", f"one of {shown} is expected")
+        return code
+
+    return convert
+
+
+def _multi_select(f: Field, release: Release) -> Callable[[Any], list[str] | None]:
+    one = _select(f, release)
+
+    def convert(value: Any) -> list[str] | None:
+        if not isinstance(value, list):
+            raise Unfit("record.type", "a list of options is expected")
+        return list(dict.fromkeys(one(item) for item in value)) or None
+
+    return convert
+
+
+def _reference(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if isinstance(value, UUID):
+            return str(value)
+        if not isinstance(value, str) or not _UUID.fullmatch(value):
+            raise Unfit("record.type", "the id of a record is expected")
+        return value.lower()
+
+    return convert
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
+    "text": _text,
+    "long_text": _text,
+    "email": _matching(EMAIL, "an e-mail address"),
+    "phone": _matching(PHONE, "a telephone number"),
+    "url": _matching(URL, "an http or https address"),
+    "integer": _integer,
+    "decimal": _number,
+    "percent": _number,
+    "money": _number,
+    "date": _date,
+    "datetime": _datetime,
+    "boolean": _boolean,
+    "select": _select,
+    "stage": _select,
+    "multi_select": _multi_select,
+    "lookup": _reference,
+    "user": _reference,
+    "auto_number": _text,
+}
+
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "text": str,
+    "select": str,
+    "integer": int,
+    "decimal": Decimal,
+    "percent": Decimal,
+    "money": Decimal,
+    "duration": Decimal,
+    "boolean": lambda text: {"true": True, "false": False}[text],
+    "date": parse_date,
+    "datetime": lambda text: parse_datetime(text.replace(" ", "T")),
+    "time": time.fromisoformat,
+    "reference": UUID,
+}
+
+
+def convert_row(
+    row: Mapping[str, Any], allowed: Mapping[str, Converter], position: int | None, faults: list[Fault]
+) -> dict[str, Any]:
+    """The row with every value converted; what does not fit is added to `faults`."""
+    out: dict[str, Any] = {}
+    for name, value in row.items():
+        try:
+            out[name] = allowed[name](value)
+        except Unfit as unfit:
+            faults.append(Fault(unfit.code, unfit.detail, f"/{name}", row=position))
+    return out

@@ -1,0 +1,1 @@
+"""Reading and writing records: the only way a row changes."""

@@ -1,0 +1,85 @@
+"""Reading records: ask -> plan -> SQL -> answer. Python plans; the rows go from PostgreSQL to the socket as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from engine.base.context import Context
+from engine.base.errors import Refused
+from engine.base.limits import PAGE_MAX
+from engine.base.signing import open_cursor, seal_cursor
+from engine.db import execute
+from engine.plan.read import plan_read
+from engine.plan.request import RecordQuery
+from engine.release.release import Release
+from engine.runtime import Runtime
+from engine.sql.read import read_statement
+from engine.sql.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`items` is the JSON text of an array; `next` the cursor of the following page; `total` where it was asked."""
+
+    items: str
+    next: str | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One record as JSON text, with its version."""
+
+    body: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    statement: Statement
+    values: tuple[Any, ...]
+
+
+async def read_record(rt: Runtime, ctx: Context, release: Release, query: RecordQuery, record: UUID) -> Found:
+    """One record. Raises Refused "record.unknown" for a missing and for a hidden one alike."""
+    prepared = _prepare(rt, ctx, release, query, None)
+    args = prepared.statement.arguments(ctx, prepared.values, id=record)
+    body, meta = await execute.read(rt.reads, release.role, prepared.statement.text, args)
+    if body is None or meta is None:
+        raise Refused("record.unknown", f"there is no such record of {query.object}")
+    return Found(body, int(meta))
+
+
+async def read_page(rt: Runtime, ctx: Context, release: Release, query: RecordQuery) -> Page:
+    """A page of records in the asked order; `after` continues behind the last record of a former page."""
+    scope = (release.tenant, str(ctx.actor.user), repr(replace(query, after=None, count=False, limit=0)))
+    cursor = open_cursor(rt.secret, scope, query.after) if query.after else None
+    prepared = _prepare(rt, ctx, release, replace(query, after=None, limit=1), cursor, query.limit)
+    args = prepared.statement.arguments(ctx, prepared.values, limit=query.limit)
+    body, meta = await execute.read(rt.reads, release.role, prepared.statement.text, args)
+    about = msgspec.json.decode(meta or "{}")
+    last = about.get("last")
+    return Page(body or "[]", seal_cursor(rt.secret, scope, last) if last else None, about.get("count"))
+
+
+def _prepare(
+    rt: Runtime, ctx: Context, release: Release, query: RecordQuery, cursor: Sequence[str | None] | None,
+    limit: int = 1,
+) -> _Prepared:
+    """The statement of a query; the same words of the same roles are planned and compiled once."""
+    actor = ctx.actor
+
+    def make() -> _Prepared:
+        rights = rt.rights(actor, release)
+        planned = plan_read(replace(query, limit=limit), rights, rt.names(rights, release), cursor)
+        statement = rt.statements.get((release, planned.plan), lambda: read_statement(planned.plan, rt.collation))
+        return _Prepared(statement, planned.values)
+
+    if cursor is not None or not 1 <= limit <= PAGE_MAX:
+        return make()
+    return rt.prepared.get((release, actor.roles, actor.operator, query), make)

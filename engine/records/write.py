@@ -1,0 +1,345 @@
+"""The one door through which records change: API, import, seeds and workflow actions all pass here.
+
+No caller can skip rights or rules. Historical mode leaves out the stage gate alone, needs a named right, and is
+written as such into the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from engine.base.context import Context
+from engine.base.errors import CODES, Fault, Refused
+from engine.base.ids import new_id, new_ids
+from engine.base.limits import BATCH_MAX
+from engine.db import execute
+from engine.db.pool import Connection
+from engine.db.sqlstate import Violations
+from engine.db.transaction import in_transaction
+from engine.plan.read import default_fields
+from engine.plan.request import RecordQuery, RecordWrite
+from engine.plan.values import Converter, convert_row, converters
+from engine.plan.write import HISTORICAL, STAGE_ENTERED, WritePlan, allowed, plan_write, refused_field
+from engine.records.read import read_record
+from engine.records.violations import explain
+from engine.release.release import Release
+from engine.runtime import Runtime
+from engine.sql.statement import Statement
+from engine.sql.write import MISSING, STALE, lock_statement, write_statement
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Field
+
+BATCH_FIELDS = ("id", "version")
+HISTORICAL_DOOR = "historical import"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`body` is the answer as JSON text (None: the writer may not read the result); `changed` holds (id, version)."""
+
+    body: str | None
+    changed: tuple[tuple[UUID, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    plan: WritePlan
+    statement: Statement
+    lock: Statement
+
+
+async def write(
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None = None
+) -> Written:
+    """Creates or updates a batch, all or nothing; in the transaction of `conn` where it is given.
+
+    Raises Refused: `record.invalid` with a fault for everything that is wrong in any row, `record.unknown`,
+    `record.stale`, `access.denied`, `object.unknown`.
+    """
+    if len(request.rows) > BATCH_MAX * 2:
+        raise Refused("request.too_large", f"at most {BATCH_MAX} records are written at once")
+    rights = rt.rights(ctx.actor, release)
+    if request.historical:
+        if "import_historical" not in rights.capabilities:
+            raise Refused("access.denied", "the capability import_historical is needed")
+        ctx = replace(ctx, door=HISTORICAL_DOOR)
+    verb = "create" if request.operation == "create" else "edit"
+    allowed(rights, request.object, verb)
+    rows, names = _converted(rt, rights, release, request, verb)
+    given = frozenset(names)
+    partial = frozenset(n for n in names if any(n not in row for row in rows)) if len(rows) > 1 else frozenset()
+    if request.operation == "update" and partial:
+        return await _by_fields(rt, ctx, release, request, conn)
+    ids = list(request.ids) or new_ids(len(rows), ctx.now.timestamp())
+    if len(set(ids)) < len(ids):
+        raise Refused("request.malformed", "a batch may name each record once only")
+    payload = _payload(release, request, rows, ids, partial)
+    prepared = _prepare(rt, ctx, release, request, given, partial)
+    try:
+        return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn)
+    except Violations as violations:
+        raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
+
+
+async def delete(
+    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, version: int | None
+) -> None:
+    """Puts a record, and what is deleted with it, into the recycle bin, as one batch that is restored as one.
+
+    Raises Refused `record.in_use` where live records refer to it and their lookup says `restrict`.
+    """
+    allowed(rt.rights(ctx.actor, release), obj, "delete")
+    batch = new_id(ctx.now.timestamp())
+
+    async def work(conn: Connection) -> None:
+        await _delete(rt, ctx, release, obj, [record], [version], batch, conn)
+
+    await in_transaction(rt.writes, release.role, work)
+
+
+async def restore(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> Written:
+    """Brings back a deleted record with everything that was deleted with it; rules are judged again."""
+    allowed(rt.rights(ctx.actor, release), obj, "delete")
+
+    async def work(conn: Connection) -> Written:
+        batch = await _batch_of(conn, release, obj, record)
+        first: Written | None = None
+        for name in [obj, *(o for o in release.model.objects if o != obj)]:
+            found = await conn.fetch(_sql_in_batch(release, name), batch)
+            ids = tuple(row["id"] for row in found)
+            if ids:
+                single = name == obj and len(ids) == 1
+                request = RecordWrite(
+                    object=name, operation="restore", ids=ids, rows=({},) * len(ids), many=not single,
+                    fields=None if single else BATCH_FIELDS,
+                )
+                actor = ctx if name == obj else replace(ctx, actor=replace(ctx.actor, operator=True))
+                done = await _direct(rt, actor, release, request, None, conn)
+                first = first or done
+        assert first is not None
+        return first
+
+    return await in_transaction(rt.writes, release.role, work)
+
+
+async def _delete(
+    rt: Runtime, ctx: Context, release: Release, obj: str, ids: list[UUID], versions: Sequence[int | None],
+    batch: UUID, conn: Connection,
+) -> None:
+    request = RecordWrite(
+        object=obj, operation="delete", ids=tuple(ids), versions=tuple(versions), rows=({},) * len(ids),
+        fields=BATCH_FIELDS, many=True,
+    )
+    for other, f in _followers(release, obj):
+        found = await conn.fetch(_sql_following(release, other, f), ids)
+        children = [row["id"] for row in found]
+        if children and f.on_delete == "cascade":
+            follow = replace(ctx, actor=replace(ctx.actor, operator=True))
+            await _delete(rt, follow, release, other, children, [None] * len(children), batch, conn)
+        elif children:
+            cleared = RecordWrite(
+                object=other, operation="update", ids=tuple(children), rows=({f.name: None},) * len(children),
+                fields=BATCH_FIELDS, many=True,
+            )
+            await write(rt, replace(ctx, actor=replace(ctx.actor, operator=True)), release, cleared, conn)
+    await _direct(rt, ctx, release, request, batch, conn)
+
+
+def _followers(release: Release, obj: str) -> list[tuple[str, Field]]:
+    """The lookups to `obj` whose rows are deleted or cleared with it."""
+    return [
+        (other.name, f)
+        for other in release.model.objects.values()
+        for f in release.stored(other.name)
+        if (f.to or ("user" if f.type == "user" else None)) == obj and f.on_delete in ("cascade", "clear")
+    ]
+
+
+async def _direct(
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, batch: UUID | None, conn: Connection
+) -> Written:
+    """A delete or restore: no values are given, everything else is judged as in any write."""
+    ids = list(request.ids)
+    prepared = _prepare(rt, ctx, release, request, frozenset(), frozenset())
+    payload = _payload(release, request, [{} for _ in ids], ids, frozenset())
+    try:
+        return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn, batch)
+    except Violations as violations:
+        raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
+
+
+async def _by_fields(
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None
+) -> Written:
+    """A mixed batch of updates: rows that give the same fields go together, all in one transaction."""
+
+    async def work(inner: Connection) -> Written:
+        groups: dict[frozenset[str], list[int]] = {}
+        for n, row in enumerate(request.rows):
+            groups.setdefault(frozenset(row), []).append(n)
+        changed: list[tuple[UUID, int]] = []
+        for members in groups.values():
+            part = replace(
+                request, fields=BATCH_FIELDS, many=True, rows=tuple(request.rows[n] for n in members),
+                ids=tuple(request.ids[n] for n in members),
+                versions=tuple(request.versions[n] for n in members) if request.versions else (),
+                reasons=tuple(request.reasons[n] for n in members) if request.reasons else (),
+            )
+            changed += (await write(rt, ctx, release, part, inner)).changed
+        body = msgspec.json.encode([{"id": id_, "version": version} for id_, version in changed]).decode()
+        return Written(body, tuple(changed))
+
+    return await work(conn) if conn else await in_transaction(rt.writes, release.role, work)
+
+
+def _converted(
+    rt: Runtime, rights: Any, release: Release, request: RecordWrite, verb: str
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows with typed values, and the fields they give. Raises Refused with every fault of every row."""
+    known: Mapping[str, Converter] = rt.statements.get(
+        (release, "converters", request.object), lambda: converters(release, request.object)
+    )
+    names = list(dict.fromkeys(name for row in request.rows for name in row))
+    faults: list[Fault] = []
+    many = request.many
+    extra = {STAGE_ENTERED} if request.historical else set()
+    for name in names:
+        refused = None if name in extra else refused_field(rights, request.object, name, verb, request.historical)
+        if refused:
+            at = next(n for n, row in enumerate(request.rows) if name in row)
+            faults.append(Fault(refused[0], refused[1], f"/{name}", row=at if many else None))
+    if faults:
+        raise Refused("record.invalid", faults[0].detail, faults=faults)
+    if extra:
+        known = {**known, STAGE_ENTERED: known["created_at"]}
+    rows = [convert_row(row, known, n if many else None, faults) for n, row in enumerate(request.rows)]
+    if faults:
+        raise Refused("record.invalid", faults[0].detail, faults=faults)
+    return rows, [name for name in names if name not in extra]
+
+
+def _payload(
+    release: Release, request: RecordWrite, rows: list[dict[str, Any]], ids: list[UUID], partial: frozenset[str]
+) -> str:
+    columns = {f.name: release.column(request.object, f.name) for f in release.stored(request.object)}
+    columns[STAGE_ENTERED] = STAGE_ENTERED
+    out = []
+    for n, row in enumerate(rows):
+        made: dict[str, Any] = {columns[name]: value for name, value in row.items()}
+        made["_ord"], made["id"] = n, ids[n]
+        if request.versions and request.versions[n] is not None:
+            made["_version"] = request.versions[n]
+        if request.reasons and request.reasons[n]:
+            made["_reason"] = request.reasons[n]
+        if partial:
+            made["_absent"] = [columns[name] for name in partial if name not in row]
+        out.append(made)
+    return msgspec.json.encode(out).decode()
+
+
+def _prepare(
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, given: frozenset[str], partial: frozenset[str]
+) -> _Prepared:
+    actor = ctx.actor
+    key = (
+        release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
+        request.historical, request.many,
+    )
+
+    def make() -> _Prepared:
+        rights = rt.rights(actor, release)
+        outputs = request.fields
+        if outputs is None:
+            outputs = BATCH_FIELDS if request.many else default_fields(rights, request.object)
+        readable = rights.readable(request.object) | {"id", "version"}
+        plan = plan_write(request, rights, given, partial, [name for name in outputs if name in readable])
+        return _Prepared(plan, write_statement(plan, rt.collation), lock_statement(plan.table))
+
+    return rt.statements.get(key, make)
+
+
+async def _run(
+    rt: Runtime, ctx: Context, release: Release, prepared: _Prepared, payload: str, ids: list[UUID], depth: int,
+    conn: Connection | None, batch: UUID | None = None,
+) -> Written:
+    args = prepared.statement.arguments(ctx, (), payload=payload, depth=depth, batch=batch)
+    text = prepared.statement.text
+
+    async def anchored(inner: Connection) -> execute.Answer:
+        await inner.fetchval(prepared.lock.text, ids)
+        return await execute.fetch_json(inner, text, args, _field_of(release, prepared.plan))
+
+    if conn is not None:
+        if prepared.plan.anchored and prepared.plan.operation != "create":
+            answer = await anchored(conn)
+        else:
+            answer = await execute.fetch_json(conn, text, args, _field_of(release, prepared.plan))
+    elif prepared.plan.anchored and prepared.plan.operation != "create":
+        answer = await in_transaction(rt.writes, release.role, anchored)
+    else:
+        answer = await execute.write(rt.writes, release.role, text, args, _field_of(release, prepared.plan))
+    changed = msgspec.json.decode(answer.meta or "[]", type=list[tuple[UUID, int]])
+    return Written(answer.body, tuple(changed))
+
+
+def _field_of(release: Release, plan: WritePlan) -> Any:
+    """The field that a constraint guards: names are made of table and columns."""
+
+    def resolve(constraint: str) -> str | None:
+        named = {c.name: c.field for c in plan.columns}
+        parts = constraint.split("__")
+        return next((named[part] for part in parts[1:] if part in named), named.get(constraint))
+
+    return resolve
+
+
+async def _refused(
+    rt: Runtime, ctx: Context, release: Release, plan: WritePlan, request: RecordWrite, ids: list[UUID], rows: Any
+) -> Refused:
+    """What the caller is told of a refused statement."""
+    numbers = {number for _, broken in rows for number in broken}
+    if MISSING in numbers:
+        missing = [ids[row] for row, broken in rows if MISSING in broken]
+        return await _unreachable(rt, ctx, release, request.object, missing[0])
+    if STALE in numbers:
+        return Refused("record.stale", "the record was changed by someone else; read it again")
+    faults = explain(release, plan, rows, ctx.locale, request.many)
+    if any(fault.code == "record.in_use" for fault in faults):
+        return Refused("record.in_use", faults[0].detail, faults=faults)
+    first = faults[0]
+    detail = first.detail if len(faults) == 1 else f"{first.detail} (and {len(faults) - 1} more)"
+    return Refused("record.invalid", detail or CODES[first.code].title, faults=faults)
+
+
+async def _unreachable(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> Refused:
+    """A row that could not be locked: 403 where the actor reads it, else as if it did not exist."""
+    try:
+        await read_record(rt, ctx, release, RecordQuery(object=obj, single=True, fields=("id",)), record)
+    except Refused:
+        return Refused("record.unknown", f"there is no such record of {obj}")
+    return Refused("access.denied", "your roles do not allow to change this record")
+
+
+def _sql_in_batch(release: Release, obj: str) -> str:
+    ref = release.table(obj)
+    return f'SELECT id FROM "{ref.schema}"."{ref.name}" WHERE deleted_batch = $1 ORDER BY id'
+
+
+def _sql_following(release: Release, obj: str, f: Field) -> str:
+    ref = release.table(obj)
+    column = release.column(obj, f.name)
+    return f'SELECT id FROM "{ref.schema}"."{ref.name}" WHERE "{column}" = ANY($1) AND deleted_at IS NULL ORDER BY id'
+
+
+async def _batch_of(conn: Connection, release: Release, obj: str, record: UUID) -> UUID:
+    ref = release.table(obj)
+    found = await conn.fetchval(f'SELECT deleted_batch FROM "{ref.schema}"."{ref.name}" WHERE id = $1', record)
+    if found is None:
+        raise Refused("record.unknown", f"there is no such record of {obj} in the recycle bin")
+    batch: UUID = found
+    return batch

@@ -1,0 +1,1 @@
+"""A tenant's published version: the model with its identities and physical names."""

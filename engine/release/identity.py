@@ -1,0 +1,71 @@
+"""Stable ids and physical names: made once, from the first name a thing had, and never changed.
+
+The identity map is plain data, kept with every release: `{"objects": {name: {"id", "table", "fields":
+{name: {"id", "column"}}}}, "options": {set: {option: code}}}`. A rename changes a key of the map only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.model import Model
+
+Identity = Mapping[str, Any]
+
+SYSTEM_COLUMNS = (
+    "id", "version", "owner", "created_at", "created_by", "modified_at", "modified_by", "deleted_at", "deleted_batch",
+)
+
+
+def extend(identity: Identity | None, model: Model) -> Identity:
+    """The identity map with everything of `model` that it does not have yet; nothing is ever taken out."""
+    known = identity or {"objects": {}, "options": {}}
+    objects = {name: {**entry, "fields": dict(entry["fields"])} for name, entry in known["objects"].items()}
+    tables = {entry["table"] for entry in objects.values()}
+    for obj in model.objects.values():
+        entry = objects.setdefault(
+            obj.name, {"id": _stable("object", obj.name), "table": _free(obj.name, tables), "fields": {}}
+        )
+        tables.add(entry["table"])
+        columns = {f["column"] for f in entry["fields"].values()} | set(SYSTEM_COLUMNS)
+        for field in obj.fields.values():
+            if field.name not in entry["fields"]:
+                column = field.name if field.system else _free(field.name, columns)
+                entry["fields"][field.name] = {"id": _stable(obj.name, field.name), "column": column}
+                columns.add(column)
+                if FIELD_TYPES[field.type].column and field.type == "stage":
+                    columns.add(entered_at(column))
+    options = {name: dict(codes) for name, codes in known["options"].items()}
+    for value_set in model.value_sets.values():
+        codes = options.setdefault(value_set.name, {})
+        codes.update({name: name for name in value_set.options if name not in codes})
+    for process in model.processes.values():
+        codes = options.setdefault(process.name, {})
+        codes.update({name: name for name in process.stages if name not in codes})
+    return {"objects": objects, "options": options}
+
+
+def entered_at(stage_column: str) -> str:
+    """The column beside a stage column that holds when the stage was entered."""
+    return f"{stage_column}__entered_at"
+
+
+def index_name(table: str, columns: Iterable[str], suffix: str) -> str:
+    """A name for an index or constraint, at most 63 bytes, the same for the same parts."""
+    full = f"{table}__{'__'.join(columns)}__{suffix}"
+    return full if len(full) <= 63 else f"{full[:46]}_{uuid5(NAMESPACE_OID, full).hex[:16]}"
+
+
+def _stable(*parts: str) -> str:
+    return str(uuid5(NAMESPACE_OID, "/".join(parts)))
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    used, candidate, count = set(taken), name, 1
+    while candidate in used:
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate

@@ -1,0 +1,1 @@
+"""Reports: running and exporting them."""

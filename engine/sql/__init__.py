@@ -1,0 +1,1 @@
+"""Plans become SQLAlchemy Core statements, compiled to text once per shape."""

@@ -1,0 +1,279 @@
+"""Typed tree -> SQLAlchemy Core: the one walker that lowers the formula language.
+
+A part becomes a value and a guard (`Lowered`): the value never raises, the guard is TRUE where the part is an error.
+What a function means in SQL stands with its declaration in `metamodel/formula/functions/`; here is what depends on
+where an expression stands: comparisons are two-valued wherever their value can be seen and bare where only TRUE
+counts, so that indexes serve them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from sqlalchemy import Boolean, and_, case, func, not_, or_
+from sqlalchemy.sql.elements import Grouping, UnaryExpression
+
+from metamodel.formula import limits, typed
+from metamodel.formula.functions import sql
+from metamodel.formula.functions.operators import bounded
+from metamodel.formula.functions.registry import (
+    Column, Condition, Environment, Function, Lowered, Site, lookup,
+)
+from metamodel.formula.functions.registry import aggregate as aggregation
+from metamodel.formula.types import Type
+
+__all__ = [
+    "Environment", "Lowered", "Row", "aggregate", "condition", "failed", "grants", "lower", "three_valued", "value",
+    "violated",
+]
+
+CONNECTIVES = frozenset({"and", "or", "not"})
+
+
+class Row(Protocol):
+    """Where the leaves of an expression come from: the columns, parameters and aggregates of one statement."""
+
+    @property
+    def environment(self) -> Environment: ...
+    def field(self, node: typed.Field) -> Column: ...
+    def property(self, node: typed.Property) -> Column: ...
+    def system(self, node: typed.System) -> Column: ...
+    def param(self, node: typed.Param) -> Column: ...
+    def aggregate(self, node: typed.Aggregate) -> Lowered: ...
+
+
+# -- the ways to use an expression ----------------------------------------------------------------------------------
+
+def value(node: typed.Node, row: Row) -> Column:
+    """The expression as a column; where it is an error it is NULL."""
+    return _settled(lower(node, row))
+
+
+def condition(node: typed.Node, row: Row) -> Condition:
+    """The condition for WHERE, FILTER or ON: TRUE where it holds, anything else where it does not or is an error."""
+    found = _truth(node, row)
+    return found.value if found.guard is None or found.nulls else and_(found.value, found.guard.is_not(sql.TRUE))
+
+
+def grants(node: typed.Node, row: Row) -> Condition:
+    """The condition of row access: a comparison with a blank operand is unknown, its negation too; only TRUE grants."""
+    return condition(three_valued(node), row)
+
+
+def violated(node: typed.Node, row: Row) -> Condition:
+    """TRUE where the condition does not hold or is an error, else FALSE."""
+    return condition(node, row).is_not(sql.TRUE)
+
+
+def failed(node: typed.Node, row: Row) -> Condition:
+    """TRUE where the expression is an error, else FALSE."""
+    guard = lower(node, row).guard
+    return sql.FALSE if guard is None else guard.is_(sql.TRUE)
+
+
+def three_valued(node: typed.Node) -> typed.Node:
+    """The tree with comparisons that may be unknown, also inside aggregates and branches."""
+
+    def change(part: typed.Node) -> typed.Node:
+        fixed = isinstance(part, typed.Literal | typed.Param | typed.Aggregate)
+        return part if fixed or part.type.kind != "boolean" else replace(part, type=Type("boolean"))
+
+    return typed.rewrite(node, change)
+
+
+def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
+    """The SQL aggregate expression over the rows `inner` (level 0); the caller builds the rows around it.
+
+    An error in any row that counts makes the aggregate an error.
+    """
+    found = aggregation(node.function)
+    assert found is not None
+    where = _truth(node.where, inner) if node.where is not None else None
+    inside = lower(node.value, inner) if node.value is not None else None
+    by = lower(node.by, inner) if node.by is not None else None
+    meets = condition(node.where, inner) if node.where is not None else None
+    order = []
+    if node.by is not None and by is not None:
+        identity = typed.Field(Type("reference", nullable=False, of=node.object), (), node.object, "id")
+        order = [sql.ordered(_settled(by), node.by.type), inner.field(identity)]
+    args = () if node.value is None else (node.value,)
+    site = Site(inner.environment, node, args)
+    made = found.sql(site, _settled(inside) if inside else None, meets, order)
+    guards = []
+    if where is not None and where.guard is not None:
+        guards.append(func.bool_or(where.guard, type_=Boolean()))
+    if guard := sql.any_of(inside.guard if inside else None, by.guard if by else None):
+        wrong: Any = func.bool_or(guard, type_=Boolean())
+        guards.append(wrong if meets is None else wrong.filter(meets))
+    digits = (inside.digits if inside else 0) + 20
+    places = inside.places if inside else 0
+    return bounded(Lowered(made, sql.any_of(*guards), False, digits, max(places, limits.SCALE)))
+
+
+# -- the walk -------------------------------------------------------------------------------------------------------
+
+def lower(node: typed.Node, row: Row) -> Lowered:
+    """The expression's value and guard. A condition is two-valued, unless its type says that it may be unknown."""
+    if node.type.kind == "boolean":
+        return _truth(node, row, total=True)
+    return LEAVES[type(node)](node, row)
+
+
+def _settled(found: Lowered) -> Column:
+    return found.value if found.guard is None or found.nulls else case((found.guard, None), else_=found.value)
+
+
+def _truth(node: typed.Node, row: Row, *, total: bool = False) -> Lowered:
+    """A condition. Unless `total`, only TRUE is exact: FALSE may come out as NULL."""
+    if isinstance(node, typed.Call):
+        if node.function in CONNECTIVES:
+            return CONNECT[node.function](node, row, total)
+        function = _function(node)
+        if function.lazy is None:
+            return _predicate(node, function, row, total)
+        return _lazy(node, function, row, total)
+    found = LEAVES[type(node)](node, row)
+    unsure = (
+        isinstance(node, typed.Field) and (node.path or node.image == "old")
+    ) or isinstance(node, typed.System | typed.Property)
+    return _held(found, node) if total and unsure else found
+
+
+def _held(found: Lowered, node: typed.Node) -> Lowered:
+    """The condition with unknown as FALSE, unless it may stay unknown."""
+    if node.type.nullable:
+        return found
+    return replace(found, value=func.coalesce(found.value, sql.FALSE, type_=Boolean()), nulls=False)
+
+
+def _literal(node: typed.Literal, row: Row) -> Lowered:
+    length = len(node.value) if isinstance(node.value, str) else limits.FIELD_DIGITS
+    return Lowered(sql.constant(node.value, node.type), digits=max(length, 1))
+
+
+def _leaf(column: Column, of: Type) -> Lowered:
+    return Lowered(column, digits=limits.FIELD_CHARACTERS if of.kind == "text" else limits.FIELD_DIGITS)
+
+
+LEAVES: dict[type[typed.Node], Callable[[Any, Row], Lowered]] = {
+    typed.Literal: _literal,
+    typed.Field: lambda node, row: _leaf(row.field(node), node.type),
+    typed.Property: lambda node, row: _leaf(row.property(node), node.type),
+    typed.System: lambda node, row: _leaf(row.system(node), node.type),
+    typed.Param: lambda node, row: _leaf(row.param(node), node.type),
+    typed.Aggregate: lambda node, row: row.aggregate(node),
+    typed.Call: lambda node, row: _call(node, row),
+}
+
+
+def _function(node: typed.Call) -> Function:
+    found = lookup(node.function)
+    assert found is not None, node.function
+    return found
+
+
+def _call(node: typed.Call, row: Row) -> Lowered:
+    function = _function(node)
+    return _strict(node, function, row) if function.lazy is None else _lazy(node, function, row, True)
+
+
+def _strict(node: typed.Call, function: Function, row: Row) -> Lowered:
+    """A call that is blank where an operand is, and an error where an operand is."""
+    assert function.sql is not None
+    args = tuple(lower(arg, row) for arg in node.args)
+    site = Site(row.environment, node, node.args, args)
+    columns = [arg.value for arg in args]
+    own = function.guard(site, *columns) if function.guard else None
+    nulls = (own is None or function.nulls) and all(arg.guard is None or arg.nulls for arg in args)
+    digits, places = function.size(site) if function.size else _size(node, args)
+    guard = sql.any_of(*(arg.guard for arg in args), own)
+    return bounded(Lowered(function.sql(site, *columns), guard, nulls, digits, places)) if node.type.number else (
+        Lowered(function.sql(site, *columns), guard, nulls, digits, places)
+    )
+
+
+def _size(node: typed.Call, args: tuple[Lowered, ...]) -> tuple[int, int]:
+    if node.type.kind == "text":
+        return sum(arg.digits for arg in args), 0
+    numbers = [arg for arg, made in zip(args, node.args, strict=True) if made.type.number or made.type.kind == "duration"]
+    if not numbers or not node.type.number:
+        return limits.FIELD_DIGITS, limits.SCALE
+    return max(arg.digits for arg in numbers) + 1, max(limits.SCALE, *(arg.places for arg in numbers))
+
+
+def _lazy(node: typed.Call, function: Function, row: Row, total: bool) -> Lowered:
+    assert function.lazy is not None
+    choosing = node.function == "if"
+    args = tuple(
+        _truth(arg, row, total=total or not choosing) if arg.type.kind == "boolean" and not _asked(node, i)
+        else _truth(arg, row) if arg.type.kind == "boolean" else lower(arg, row)
+        for i, arg in enumerate(node.args)
+    )
+    return function.lazy(Site(row.environment, node, node.args, args), *args)
+
+
+def _asked(node: typed.Call, index: int) -> bool:
+    """Whether an argument is a condition that an `if` only asks for TRUE."""
+    return node.function == "if" and index % 2 == 0 and index + 1 < len(node.args) and not node.args[index].type.nullable
+
+
+def _predicate(node: typed.Call, function: Function, row: Row, total: bool) -> Lowered:
+    """A comparison or another strict condition: bare where it may be, two-valued where its blanks can be seen."""
+    found = _strict(node, function, row)
+    blanks = sum(arg.type.nullable for arg in node.args)
+    if node.type.nullable or not blanks:
+        return found
+    if function.total is not None and (total or blanks > 1 or node.function == "<>" or _holds_blank(node)):
+        site = Site(row.environment, node, node.args)
+        columns = [lower(arg, row).value for arg in node.args]
+        return replace(found, value=function.total(site, *columns), nulls=False)
+    return _held(found, node) if total else found
+
+
+def _holds_blank(node: typed.Call) -> bool:
+    return any(isinstance(arg, typed.Literal) and arg.value is None for arg in node.args)
+
+
+# -- and, or, not ---------------------------------------------------------------------------------------------------
+
+def _and(node: typed.Call, row: Row, total: bool) -> Lowered:
+    parts = [_truth(arg, row, total=total) for arg in node.args]
+    return Lowered(
+        and_(*(part.value for part in parts)), _sequence(parts, lambda part: part.value),
+        all(part.guard is None or part.nulls for part in parts) and not total,
+    )
+
+
+def _or(node: typed.Call, row: Row, total: bool) -> Lowered:
+    parts = [_truth(arg, row, total=total) for arg in node.args]
+    return Lowered(
+        or_(*(part.value for part in parts)), _sequence(parts, lambda part: part.value.is_not(sql.TRUE)),
+        all(part.guard is None for part in parts),
+    )
+
+
+def _not(node: typed.Call, row: Row, total: bool) -> Lowered:
+    (arg,) = node.args
+    if isinstance(arg, typed.Call) and arg.function in OPPOSITE:
+        return _truth(replace(arg, function=OPPOSITE[arg.function]), row, total=total)
+    inner = _truth(arg, row, total=True)
+    made = not_(inner.value)
+    # SQLAlchemy writes NOT a IS NOT true without the brackets that PostgreSQL needs.
+    return Lowered(Grouping(made) if isinstance(made, UnaryExpression) else made, inner.guard)
+
+
+OPPOSITE = {"=": "<>", "<>": "="}
+CONNECT: dict[str, Callable[[typed.Call, Row, bool], Lowered]] = {"and": _and, "or": _or, "not": _not}
+
+
+def _sequence(parts: list[Lowered], goes_on: Callable[[Lowered], Condition]) -> Condition | None:
+    """The guard of conditions that are looked at from left to right while `goes_on`."""
+    guard: Condition | None = None
+    for part in reversed(parts):
+        rest = and_(goes_on(part), guard) if guard is not None else None
+        guard = sql.any_of(part.guard, rest)
+    return guard
+
+

@@ -1,0 +1,359 @@
+"""Checked plain data -> declarations of the kinds: labels by locale, defaults filled in, formulas with their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from metamodel.kinds.common import Formula, Text, TextPlace
+from metamodel.kinds.object import Field, Object, Rule
+from metamodel.kinds.pack import Pack
+from metamodel.kinds.process import Criterion, Move, Process, Stage
+from metamodel.kinds.report import Column, Report
+from metamodel.kinds.role import Grant, Role
+from metamodel.kinds.seed import Seed
+from metamodel.kinds.tenant import TenantSettings
+from metamodel.kinds.value_set import Option, ValueSet
+from metamodel.kinds.workflow import (
+    Action,
+    CreateRecord,
+    Notify,
+    SetFields,
+    Trigger,
+    Workflow,
+)
+
+Data = Mapping[str, Any]
+At = Callable[[tuple[str | int, ...]], TextPlace | None]
+"""Where the text at a path of the merged tree stands; None where the data does not come from files."""
+
+TEXT_LENGTH = 255
+LONG_TEXT_LENGTH = 65_536
+USER = "user"
+
+_SYSTEM: tuple[tuple[str, str, str, str], ...] = (
+    ("id", "lookup", "ID", "编号"),
+    ("version", "integer", "Version", "版本"),
+    ("owner", "user", "Owner", "负责人"),
+    ("created_at", "datetime", "Created at", "创建时间"),
+    ("created_by", "user", "Created by", "创建人"),
+    ("modified_at", "datetime", "Modified at", "修改时间"),
+    ("modified_by", "user", "Modified by", "修改人"),
+)
+_MAY_BE_BLANK = frozenset({"created_by", "modified_by"})
+
+
+def text(value: Any, name: str = "") -> Text:
+    """A text by locale; where it is missing, made from `name` (`close_date` -> "Close date")."""
+    if value is None:
+        return {"en": name.replace("_", " ").capitalize()} if name else {}
+    return {"en": value} if isinstance(value, str) else dict(value)
+
+
+def plural(label: Text) -> Text:
+    """The label for several records: English rules for `en`, the label itself elsewhere."""
+    return {locale: _plural(word) if locale == "en" else word for locale, word in label.items()}
+
+
+def _plural(word: str) -> str:
+    if word.endswith("y") and word[-2:-1].lower() not in "aeiou":
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+def number(value: Any) -> Decimal | None:
+    """A number of the metadata; `10%` is 0.10."""
+    if value is None:
+        return None
+    written = str(value)
+    return Decimal(written[:-1]) / 100 if written.endswith("%") else Decimal(written)
+
+
+def days(value: str | None) -> int | None:
+    """`14 days` -> 14."""
+    return int(value.split()[0]) if value else None
+
+
+def formula(value: Any, at: At, path: tuple[str | int, ...]) -> Formula:
+    """The formula at `path` of the tree (`object.opportunity.fields...`); its key leaves out the kind."""
+    written = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return Formula(written, ".".join(str(step) for step in path[1:]), at(path))
+
+
+def _maybe(value: Any, at: At, path: tuple[str | int, ...]) -> Formula | None:
+    return None if value is None else formula(value, at, path)
+
+
+def settings(data: Data) -> TenantSettings:
+    return TenantSettings(**{**data, "locales": tuple(data.get("locales", ("en",)))})
+
+
+def pack(name: str, data: Data) -> Pack:
+    return Pack(
+        name=name,
+        version=data["version"],
+        language=data["language"],
+        label=text(data.get("label"), name),
+        description=text(data.get("description")),
+        depends=dict(data.get("depends", {})),
+        locales=tuple(data.get("locales", ("en",))),
+    )
+
+
+def system_fields(owner: str) -> dict[str, Field]:
+    """The fields that every object has, before its own ones. Only users may be without an owner."""
+    found: dict[str, Field] = {}
+    for name, kind, en, zh in _SYSTEM:
+        found[name] = Field(
+            name=name,
+            type=kind,
+            label={"en": en, "zh-CN": zh},
+            help={},
+            required=name not in _MAY_BE_BLANK and not (name == "owner" and owner == USER),
+            to={"lookup": owner, "user": USER}.get(kind),
+            on_delete="restrict" if kind in ("lookup", "user") else None,
+            unique=name == "id",
+            system=True,
+        )
+    return found
+
+
+def field(owner: str, name: str, data: Data, at: At) -> Field:
+    """A declared field; inline options name their own value set `<object>.<field>`."""
+    path = ("object", owner, "fields", name)
+    kind = data["type"]
+    options = data.get("options")
+    lengths = {"text": TEXT_LENGTH, "long_text": LONG_TEXT_LENGTH}
+    reference = kind in ("lookup", "user")
+    return Field(
+        name=name,
+        type=kind,
+        label=text(data.get("label"), name),
+        help=text(data.get("help")),
+        required=data.get("required", False),
+        required_when=_maybe(data.get("required_when"), at, (*path, "required_when")),
+        default=_maybe(data.get("default"), at, (*path, "default")),
+        unique=data.get("unique", False),
+        indexed=data.get("indexed", False),
+        max_length=data.get("max_length", lengths.get(kind)),
+        min=number(data.get("min")),
+        max=number(data.get("max")),
+        scale=data.get("scale"),
+        options=f"{owner}.{name}" if isinstance(options, Mapping) else options,
+        to=USER if kind == "user" else data.get("to"),
+        reverse=data.get("reverse"),
+        on_delete=data.get("on_delete", "restrict") if reference else None,
+        process=data.get("process"),
+        format=data.get("format"),
+        formula=_maybe(data.get("formula"), at, (*path, "formula")),
+    )
+
+
+def object_(name: str, data: Data, at: At) -> Object:
+    label = text(data.get("label"), name)
+    declared = {key: field(name, key, value, at) for key, value in data["fields"].items()}
+    return Object(
+        name=name,
+        label=label,
+        plural=text(data["plural"]) if "plural" in data else plural(label),
+        description=text(data.get("description")),
+        title=data["title"],
+        fields=system_fields(name) | declared,
+        rules={
+            key: Rule(
+                name=key,
+                valid_when=formula(
+                    value["valid_when"],
+                    at,
+                    ("object", name, "rules", key, "valid_when"),
+                ),
+                on=tuple(value.get("on", ("create", "update"))),
+                field=value.get("field"),
+                message=text(value["message"]),
+            )
+            for key, value in data.get("rules", {}).items()
+        },
+        unique={key: tuple(value) for key, value in data.get("unique", {}).items()},
+        indexes={key: tuple(value) for key, value in data.get("indexes", {}).items()},
+    )
+
+
+def value_set(name: str, label: Text, options: Data) -> ValueSet:
+    return ValueSet(
+        name=name,
+        label=label,
+        options={key: _option(key, value) for key, value in options.items()},
+    )
+
+
+def _option(name: str, value: Any) -> Option:
+    if isinstance(value, Mapping) and ("label" in value or "active" in value):
+        return Option(
+            name=name,
+            label=text(value.get("label"), name),
+            active=value.get("active", True),
+        )
+    return Option(name=name, label=text(value, name))
+
+
+def inline_sets(owner: str, data: Data) -> dict[str, ValueSet]:
+    """The value sets that fields of an object declare in place."""
+    found: dict[str, ValueSet] = {}
+    for name, value in data["fields"].items():
+        options = value.get("options")
+        if isinstance(options, Mapping):
+            key = f"{owner}.{name}"
+            found[key] = value_set(key, text(value.get("label"), name), options)
+    return found
+
+
+def process(name: str, data: Data, at: At) -> Process:
+    root = ("process", name)
+    return Process(
+        name=name,
+        label=text(data.get("label"), name),
+        object=data["object"],
+        field=data["field"],
+        start=tuple(data["start"]),
+        stages={key: _stage(key, value, at, (*root, "stages", key)) for key, value in data["stages"].items()},
+        moves=tuple(
+            Move(
+                source=source,
+                target=value["to"],
+                when=_maybe(value.get("when"), at, (*root, "moves", index, "when")),
+                by=tuple(value.get("by", ())),
+                reason=value.get("reason") == "required",
+                within_days=days(value.get("within")),
+            )
+            for index, value in enumerate(data.get("moves", ()))
+            for source in ([value["from"]] if isinstance(value["from"], str) else value["from"])
+        ),
+    )
+
+
+def _stage(name: str, data: Data, at: At, path: tuple[str, ...]) -> Stage:
+    chance = number(data.get("probability"))
+    return Stage(
+        name=name,
+        label=text(data.get("label"), name),
+        category=data["category"],
+        probability=chance if chance is not None else Decimal(data["category"] == "won"),
+        guidance=text(data.get("guidance")),
+        limit_days=days(data.get("limit")),
+        required=tuple(data.get("required", ())),
+        read_only=tuple(data.get("read_only", ())),
+        entry=_criteria(data.get("entry", {}), at, (*path, "entry")),
+        exit=_criteria(data.get("exit", {}), at, (*path, "exit")),
+    )
+
+
+def _criteria(data: Data, at: At, path: tuple[str, ...]) -> dict[str, Criterion]:
+    return {
+        key: Criterion(
+            name=key,
+            valid_when=formula(value["valid_when"], at, (*path, key, "valid_when")),
+            message=text(value["message"]),
+        )
+        for key, value in data.items()
+    }
+
+
+def report(name: str, data: Data, at: At) -> Report:
+    def columns(part: str) -> dict[str, Column]:
+        return {key: _column(key, value, at, ("report", name, part, key)) for key, value in data.get(part, {}).items()}
+
+    return Report(
+        name=name,
+        label=text(data.get("label"), name),
+        description=text(data.get("description")),
+        object=data["object"],
+        where=_maybe(data.get("where"), at, ("report", name, "where")),
+        groups=columns("group_by"),
+        measures=columns("measures"),
+        sort=tuple((entry.removeprefix("-"), entry.startswith("-")) for entry in data.get("sort", ())),
+        limit=data.get("limit"),
+        totals=data.get("totals", False),
+    )
+
+
+def _column(name: str, value: Any, at: At, path: tuple[str, ...]) -> Column:
+    if not isinstance(value, Mapping):
+        return Column(name=name, label=text(None, name), value=formula(value, at, path))
+    written = formula(value["value"], at, (*path, "value"))
+    return Column(
+        name=name,
+        label=text(value.get("label"), name),
+        value=written,
+        format=value.get("format"),
+    )
+
+
+def workflow(name: str, data: Data, at: At) -> Workflow:
+    trigger = data["trigger"]
+    return Workflow(
+        name=name,
+        label=text(data.get("label"), name),
+        object=data["object"],
+        trigger=Trigger(
+            event=trigger["on"],
+            fields=tuple(trigger.get("fields", ())),
+            stage=trigger.get("stage"),
+        ),
+        when=_maybe(data.get("when"), at, ("workflow", name, "when")),
+        run_as=data.get("run_as", "initiator"),
+        actions=tuple(
+            _action(value, at, ("workflow", name, "actions", index)) for index, value in enumerate(data["actions"])
+        ),
+    )
+
+
+def _action(data: Data, at: At, path: tuple[str | int, ...]) -> Action:
+    def values(part: str) -> dict[str, Formula]:
+        return {key: formula(value, at, (*path, part, key)) for key, value in data[part].items()}
+
+    if "set" in data:
+        return SetFields(values=values("set"))
+    if "create" in data:
+        return CreateRecord(object=data["create"], values=values("values"))
+    return Notify(
+        user=formula(data["notify"], at, (*path, "notify")),
+        message=text(data["message"]),
+    )
+
+
+def role(name: str, data: Data, objects: Mapping[str, Object], at: At) -> Role:
+    """A role; `{except: [...]}` becomes the set of the other fields of the object."""
+    return Role(
+        name=name,
+        label=text(data.get("label"), name),
+        objects={
+            target: {
+                verb: _grant(value, verb, objects.get(target), at, ("role", name, "objects", target, verb))
+                for verb, value in verbs.items()
+            }
+            for target, verbs in data.get("objects", {}).items()
+        },
+        capabilities=frozenset(data.get("capabilities", ())),
+    )
+
+
+def _grant(data: Any, verb: str, target: Object | None, at: At, path: tuple[str, ...]) -> Grant:
+    if data is True:
+        return Grant(where=None, fields=None)
+    written = data.get("fields")
+    fields = (
+        None
+        if written is None
+        else frozenset(written)
+        if isinstance(written, list)
+        else frozenset(name for name in (target.fields if target else ()) if name not in written["except"])
+    )
+    if fields is not None and verb == "read":
+        fields |= {"id", "version"}
+    return Grant(where=_maybe(data.get("where"), at, (*path, "where")), fields=fields)
+
+
+def seed(name: str, data: Data) -> Seed:
+    records = tuple(dict(record) for record in data["records"])
+    return Seed(name=name, object=data["object"], key=data["key"], records=records)

@@ -1,0 +1,377 @@
+"""Syntax tree + scope -> typed tree, or every problem of the formula.
+
+Names are resolved, operators and functions typed by the tables of formula.md 2.4 and 2.5, and what a function stands
+for (`IFS`, `BETWEEN`, `ISCHANGED` ...) is written out. After a problem a part has the error type, which silences what
+would only follow from it: one message for one cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from metamodel.formula import ast, paths, typed
+from metamodel.formula.diagnostics import Diagnostic
+from metamodel.formula.functions import operators
+from metamodel.formula.functions.registry import (
+    AGGREGATES, Aggregation, BrokenPlugin, Function, Param, aggregate, lookup, names,
+)
+from metamodel.formula.paths import Frame, Rows
+from metamodel.formula.scope import Scope
+from metamodel.formula.typed import Value
+from metamodel.formula.types import (
+    BOOLEAN, DATE, DATETIME, DECIMAL, DURATION, ERROR, INTEGER, MONEY, NULL, PERIOD, TEXT, TIME, Kind, Type,
+)
+from metamodel.names import did_you_mean
+
+POISON = typed.Literal(ERROR, None)
+LITERAL_TYPES: dict[str, Type] = {
+    "text": TEXT, "boolean": BOOLEAN, "date": DATE, "datetime": DATETIME, "time": TIME, "duration": DURATION,
+    "period": PERIOD,
+}
+KEPT = frozenset({"boolean", "null", "duration", "period"})
+"""Literals that stay in the tree also where literals are lifted: their value decides the shape of the SQL."""
+WIDENING: dict[Kind, frozenset[Kind]] = {
+    "integer": frozenset({"decimal", "money", "percent"}),
+    "decimal": frozenset({"money", "percent"}),
+    "percent": frozenset({"decimal"}),
+    "money": frozenset({"decimal"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The typed tree (None where there are problems), the lifted literals by index, and all problems in order."""
+
+    tree: typed.Node | None
+    values: tuple[Value, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check(
+    tree: ast.Node, scope: Scope, *, expect: Type | Kind | None = None, lift_literals: bool = False
+) -> Checked:
+    """Type a formula. `expect` is the type its place needs; with `lift_literals` each literal becomes a `Param` whose
+    value stands in `values`, so that formulas of one shape give equal trees."""
+    checker = _Checker(scope, lift_literals)
+    frame = Frame((scope.row,) if scope.row else (), measure=scope.rows is not None)
+    made = checker.node(tree, frame)
+    if expect is not None:
+        made = checker.expected(made, Type(expect) if isinstance(expect, str) else expect, tree)
+    problems = tuple(sorted(checker.problems, key=lambda d: (d.start, d.end)))
+    if problems:
+        return Checked(None, (), problems)
+    if lift_literals:
+        made, values = _lift(made, checker)
+        return Checked(made, values, ())
+    return Checked(made, (), ())
+
+
+class _Checker:
+    """One run: it keeps the problems found, and where each typed part was written."""
+
+    def __init__(self, scope: Scope, lift: bool) -> None:
+        self.scope = scope
+        self.lift = lift
+        self.problems: list[Diagnostic] = []
+        self.places: dict[int, ast.Node] = {}
+        self.kept: list[typed.Node] = []
+        self.current: ast.Node = ast.Node()
+        self.frame = Frame((), False)
+
+    # -- what functions and paths may ask for (`registry.Builder`) --
+
+    def fail(self, code: str, at: typed.Node | ast.Node | None, message: str, hint: str | None = None) -> typed.Node:
+        place = at if isinstance(at, ast.Node) else self.places.get(id(at), self.current)
+        self.problems.append(Diagnostic(code, place.start, place.end, message, hint))
+        return POISON
+
+    def call(self, name: str, *args: typed.Node) -> typed.Node:
+        found = lookup(name)
+        assert found is not None, name
+        return self.apply(found, args)
+
+    def fit(self, node: typed.Node, wanted: Type) -> typed.Node:
+        kind = node.type.kind
+        if kind == "null" and wanted.kind not in ("null", "error"):
+            return self.at(replace(node, type=replace(wanted, nullable=True, inexact=False)), node)
+        if not isinstance(node, typed.Literal) or kind != "text" or not isinstance(node.value, str):
+            return node
+        if wanted.kind == "select" and wanted.of:
+            options = list(self.scope.schema.options(wanted.of))
+            if node.value not in options:
+                return self.fail("E221", node, f'there is no "{node.value}" in {wanted.of}',
+                                 did_you_mean(node.value, options))
+            return self.at(replace(node, type=Type("select", nullable=False, of=wanted.of)), node)
+        if wanted.kind == "reference":
+            try:
+                value = str(UUID(node.value))
+            except ValueError:
+                return self.fail("E222", node, f'"{node.value}" is not the identifier of a record',
+                                 "compare one of its fields, such as its name")
+            return self.at(typed.Literal(Type("reference", nullable=False, of=wanted.of), value), node)
+        return node
+
+    def join(self, nodes: Sequence[typed.Node]) -> tuple[tuple[typed.Node, ...], Type]:
+        if any(node.type.kind == "error" for node in nodes):
+            return tuple(nodes), ERROR
+        of = next((n.type for n in nodes if not isinstance(n, typed.Literal) or n.type.kind not in ("null", "text")), NULL)
+        fitted = tuple(self.fit(node, of) for node in nodes)
+        result: Type | None = NULL
+        for node in fitted:
+            if node.type.kind == "error":
+                return fitted, ERROR
+            wider = _wider(result, node.type) if result else None
+            if wider is None:
+                self.fail("E208", node, f"the values have different types: {result} and {node.type}",
+                          operators.remedy(result, node.type) if result else None)
+                return fitted, ERROR
+            result = wider
+        assert result is not None
+        nullable = any(node.type.nullable for node in fitted)
+        return fitted, result.blank(nullable and result.kind != "boolean").rough(any(n.type.inexact for n in fitted))
+
+    def old(self, node: typed.Node | None) -> typed.Node:
+        if not self.scope.old or self.scope.row is None:
+            return self.fail("E402", self.current, "there is no old record here", "only rules of a change know it")
+        if node is None:
+            return typed.Field(Type("reference", of=self.scope.row), (), self.scope.row, "id", image="old")
+        if not isinstance(node, typed.Field) or node.path or node.level or len(self.frame.objects) != 1:
+            return self.fail("E204", node, "this must be a field of the record itself")
+        of = node.type if node.type.kind == "boolean" else node.type.blank()
+        return replace(node, image="old", type=of)
+
+    def at(self, node: typed.Node, place: typed.Node | ast.Node) -> typed.Node:
+        """Remember where a part was written."""
+        found = place if isinstance(place, ast.Node) else self.places.get(id(place), self.current)
+        self.places[id(node)] = found
+        self.kept.append(node)
+        return node
+
+    # -- syntax -> typed --
+
+    def node(self, n: ast.Node, frame: Frame) -> typed.Node:
+        before, self.current, outer, self.frame = self.current, n, self.frame, frame
+        try:
+            made = self.build(n, frame)
+        finally:
+            self.current, self.frame = before, outer
+        return made if made is POISON else self.at(made, n)
+
+    def build(self, n: ast.Node, frame: Frame) -> typed.Node:
+        match n:
+            case ast.Literal():
+                return self.literal(n)
+            case ast.Path():
+                return paths.value(self, n, frame)
+            case ast.Call():
+                return self.function(n, frame)
+            case ast.Unary(op="+"):
+                made = self.node(n.operand, frame)
+                if not made.type.number and made.type.kind not in ("duration", "error"):
+                    return self.fail("E201", made, f"+ can not stand before {made.type}")
+                return made
+            case ast.Unary():
+                made = self.node(n.operand, frame)
+                return self.operator("neg" if n.op == "-" else n.op, n, made)
+            case ast.Binary():
+                args = (self.node(n.left, frame), self.node(n.right, frame))
+                return self.operator("concat" if n.op == "&" else n.op, n, *args)
+            case ast.Logic():
+                return self.operator(n.op, n, *(self.node(item, frame) for item in n.items))
+            case ast.In():
+                args = (self.node(n.operand, frame), *(self.node(item, frame) for item in n.items))
+                made = self.operator("in", n, *args)
+                return self.operator("not", n, made) if n.negated else made
+        return self.fail("E112", n, "a list can not stand here", "lists belong behind IN")
+
+    def operator(self, name: str, n: ast.Node, *args: typed.Node) -> typed.Node:
+        return POISON if any(arg.type.kind == "error" for arg in args) else self.call(name, *args)
+
+    def literal(self, n: ast.Literal) -> typed.Node:
+        value = n.value
+        if value is None or value == "":
+            return typed.Literal(NULL if value is None else TEXT, None)
+        if n.kind == "number":
+            return typed.Literal((INTEGER if isinstance(value, int) else DECIMAL).blank(False), value)
+        return typed.Literal(LITERAL_TYPES[n.kind].blank(False), value)
+
+    def function(self, n: ast.Call, frame: Frame) -> typed.Node:
+        over = aggregate(n.name)
+        if over is not None:
+            rows = paths.rows(self, n.args[0], frame) if n.args and isinstance(n.args[0], ast.Path) else None
+            if rows is None and frame.measure and not frame.objects and len(n.args) == 1:
+                rows = Rows((), None, str(self.scope.rows), None, None, None)
+                return self.aggregate(over, n, rows, frame, n.args[0])
+            if isinstance(rows, typed.Node):
+                return rows
+            if rows is not None:
+                return self.aggregate(over, n, rows, frame, None)
+        try:
+            found = lookup(n.name if "." in n.name else n.name.upper())
+        except BrokenPlugin as error:
+            return self.fail("E305", n, f"the function {n.name} can not be used: {error}")
+        if found is None or found.operator and not found.aliases:
+            return self.unknown_function(n, over)
+        if self.scope.where not in found.contexts:
+            return self.fail("E401", n, f"{found.name} is not available in a {self.scope.where}")
+        args = self.arguments(found, n, frame)
+        if args is None or any(arg.type.kind == "error" for arg in args):
+            return POISON
+        return self.apply(found, args)
+
+    def unknown_function(self, n: ast.Call, over: Aggregation | None) -> typed.Node:
+        if over is not None:
+            return self.fail("E312", n, f"{over.name} needs a set of records", f"such as {over.examples[0]}")
+        return self.fail("E303", n, f"unknown function {n.name}", did_you_mean(n.name, names()))
+
+    def arguments(self, found: Function, n: ast.Call, frame: Frame) -> tuple[typed.Node, ...] | None:
+        """The typed arguments in declared order; None where their number or names are wrong (noted)."""
+        given: list[ast.Node | None] = list(n.args)
+        declared = [p.name for p in found.params]
+        for name, value in n.named:
+            index = declared.index(name.lower()) if name.lower() in declared else -1
+            if index < 0 or found.params[index].repeat or (index < len(given) and given[index] is not None):
+                self.fail("E206", value, f'{found.name} has no free argument "{name}"', did_you_mean(name, declared))
+                return None
+            given += [None] * (index + 1 - len(given))
+            given[index] = value
+        least, most = found.least, found.most
+        if len(given) < least or (most is not None and len(given) > most) or None in given:
+            self.fail("E205", n, f"{found.name} takes {_count(least, most)}, here are {len(n.args) + len(n.named)}",
+                      found.signature)
+            for part in given:
+                if part is not None:
+                    self.node(part, frame)
+            return None
+        return tuple(self.node(part, frame) for part in given if part is not None)
+
+    def apply(self, found: Function, args: tuple[typed.Node, ...]) -> typed.Node:
+        """A call whose arguments are typed."""
+        if any(arg.type.kind == "error" for arg in args):
+            return POISON
+        fitted = tuple(self.argument(found, _param(found, i), arg) for i, arg in enumerate(args))
+        if any(arg.type.kind == "error" for arg in fitted):
+            return POISON
+        if found.resolve is not None:
+            return found.resolve(self, fitted)
+        if callable(found.returns):
+            return typed.Call(found.returns(fitted), found.name, fitted)
+        assert found.returns is not None
+        nullable = found.returns.kind != "boolean" and any(arg.type.nullable for arg in fitted)
+        return typed.Call(found.returns.blank(nullable), found.name, fitted)
+
+    def argument(self, found: Function, param: Param, arg: typed.Node) -> typed.Node:
+        if param.constant:
+            value = arg.value if isinstance(arg, typed.Literal) else None
+            if not isinstance(value, str):
+                return self.fail("E207", arg, f"{param.name} of {found.name} must be a constant text")
+            if param.choices and value.lower() not in param.choices:
+                return self.fail("E204", arg, f'{found.name} knows no {param.name} "{value}"',
+                                 did_you_mean(value, param.choices) or f"one of {', '.join(param.choices)}")
+            return arg
+        if not param.kinds or arg.type.kind in param.kinds:
+            return arg
+        if arg.type.kind == "null":
+            return self.fit(arg, _null_as(param))
+        if arg.type.kind == "decimal" and "integer" in param.kinds:
+            return typed.Call(INTEGER.blank(arg.type.nullable), "TRUNC", (arg,))
+        wanted = Type(sorted(param.kinds)[0])
+        return self.fail("E204", arg, f"{param.name} of {found.name} is {_kinds(param)}, not {arg.type}",
+                         operators.remedy(arg.type, wanted))
+
+    # -- aggregates --
+
+    def aggregate(self, over: Aggregation, n: ast.Call, rows: Rows, frame: Frame, value: ast.Node | None) -> typed.Node:
+        inner = frame.inside(rows.object)
+        rest = n.args[1:]
+        made = self.node(value, inner) if value is not None else rows.value
+        where = rows.where
+        if value is None and made is None and rest and over.value != "none":
+            made, rest = self.node(rest[0], inner), rest[1:]
+        by = None
+        if over.ordered and rest:
+            by, rest = self.node(rest[0], inner), rest[1:]
+        if n.named or rest or (over.ordered and by is None) or (made is None and over.value == "required") or (
+            made is not None and over.value == "none"
+        ):
+            return self.fail("E205", n, f"{over.name} has the wrong arguments", f"such as {' or '.join(over.examples)}")
+        if any(part is not None and part.type.kind == "error" for part in (made, where, by)):
+            return POISON
+        if made is not None and over.takes and made.type.kind not in over.takes:
+            return self.fail("E204", made, f"{over.name} can not take {made.type}", "COUNT and COUNTDISTINCT take any value")
+        return typed.Aggregate(over.returns(made.type if made else None), over.name, rows.path, rows.relation,
+                               rows.object, rows.via, where, made, by)
+
+    def expected(self, made: typed.Node, wanted: Type, tree: ast.Node) -> typed.Node:
+        made = self.fit(made, wanted)
+        kind = made.type.kind
+        if kind in ("error", wanted.kind) and (kind == "error" or not wanted.of or made.type.of == wanted.of):
+            return made
+        if wanted.kind in WIDENING.get(kind, ()):
+            return made
+        return self.fail("E203", tree, f"a {wanted} is needed here, this is {made.type}",
+                         operators.remedy(made.type, wanted) or
+                         ("compare it with something" if wanted.kind == "boolean" else None))
+
+
+def _param(found: Function, index: int) -> Param:
+    return found.params[min(index, len(found.params) - 1)]
+
+
+def _null_as(param: Param) -> Type:
+    for kind in ("decimal", "text", "date"):
+        if kind in param.kinds:
+            return Type(kind)  # type: ignore[arg-type]
+    return Type(sorted(param.kinds)[0])
+
+
+def _kinds(param: Param) -> str:
+    if param.kinds >= {"decimal", "money"}:
+        rest = sorted(param.kinds - {"integer", "decimal", "money", "percent"})
+        return " or ".join(["a number", *rest])
+    return " or ".join(sorted(param.kinds))
+
+
+def _count(least: int, most: int | None) -> str:
+    if most is None:
+        return f"at least {least} argument{'s' * (least != 1)}"
+    return f"{least} argument{'s' * (least != 1)}" if least == most else f"{least} to {most} arguments"
+
+
+def _wider(a: Type, b: Type) -> Type | None:
+    """The type that holds both, or None."""
+    if "null" in (a.kind, b.kind):
+        return b if a.kind == "null" else a
+    if a.number and b.number:
+        kinds = {a.kind, b.kind}
+        return a if len(kinds) == 1 else MONEY if "money" in kinds else DECIMAL
+    return a if a.kind == b.kind and a.of == b.of and a.kind != "set" else None
+
+
+def _lift(tree: typed.Node, checker: _Checker) -> tuple[typed.Node, tuple[Value, ...]]:
+    """The tree with its literals lifted out, numbered from left to right as they are met."""
+    values: list[Value] = []
+
+    def change(node: typed.Node, constant: bool = False) -> typed.Node:
+        if isinstance(node, typed.Literal):
+            if constant or node.value is None or node.type.kind in KEPT:
+                return node
+            values.append(node.value)
+            return typed.Param(node.type.blank(False), len(values) - 1)
+        if isinstance(node, typed.Call):
+            found = lookup(node.function)
+            assert found is not None
+            args = tuple(change(arg, _param(found, i).constant if found.params else False)
+                         for i, arg in enumerate(node.args))
+            return replace(node, args=args)
+        if isinstance(node, typed.Aggregate):
+            return replace(node, where=change(node.where) if node.where else None,
+                           value=change(node.value) if node.value else None,
+                           by=change(node.by) if node.by else None)
+        return node
+
+    return change(tree), tuple(values)
+
+

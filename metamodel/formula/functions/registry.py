@@ -1,0 +1,271 @@
+"""What a function is, and the one table of all functions.
+
+A function is one declaration: name, typed parameters, return rule, documentation, examples, when it is an error, and
+its lowering to SQL. A plug-in makes the same object with the same decorators and names it in the entry point group
+`fieldwright.functions`; its name is `vendor.NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, Protocol, TypeAlias
+
+from sqlalchemy.sql.elements import ColumnElement
+
+from metamodel.formula import limits
+from metamodel.formula.scope import Where
+from metamodel.formula.typed import Node
+from metamodel.formula.types import NUMBERS, Kind, Type
+
+ENTRY_POINTS = "fieldwright.functions"
+
+Column: TypeAlias = ColumnElement[Any]
+Condition: TypeAlias = ColumnElement[bool]
+Volatility = Literal["immutable", "zoned", "stable", "relational", "change"]
+EVERYWHERE: frozenset[Where] = frozenset(
+    {"field", "default", "rule", "access", "query", "group", "measure", "workflow"}
+)
+ANY: frozenset[Kind] = frozenset()
+"""As a parameter's kinds: every scalar type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a lowering depends on besides the row: the tenant's time zone, and the collation with Unicode case
+    mapping (`und-x-icu` or `pg_c_utf8`), None where the database's own is used."""
+
+    zone: str
+    case_collation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A lowered expression: its value, and the condition under which it is an error of the row.
+
+    The value never raises, also where `guard` is TRUE; a `guard` of NULL is no error, None means it can never fail.
+    `nulls`: where `guard` is TRUE the value is NULL (a condition: not TRUE), so the guard may be left out.
+    `digits` and `places` bound a number's size before and after the point; for a text `digits` bounds its length.
+    """
+
+    value: Column
+    guard: Condition | None = None
+    nulls: bool = False
+    digits: int = limits.FIELD_DIGITS
+    places: int = limits.SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A call as its lowering sees it: the environment, the typed call, and the sizes of the lowered arguments."""
+
+    environment: Environment
+    call: Node
+    args: tuple[Node, ...]
+    lowered: tuple[Lowered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter. `kinds` empty: any scalar. `constant`: a literal is required (`choices`: one of these texts)."""
+
+    name: str
+    kinds: frozenset[Kind] = ANY
+    optional: bool = False
+    repeat: bool = False
+    constant: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class Builder(Protocol):
+    """What the checker offers to a function that types itself."""
+
+    def call(self, name: str, *args: Node) -> Node:
+        """A checked call of another function or operator."""
+
+    def fail(self, code: str, at: Node | None, message: str, hint: str | None = None) -> Node:
+        """Note a diagnostic at an argument (None: the whole call); returns the poison node."""
+
+    def fit(self, node: Node, wanted: Type) -> Node:
+        """The node, a literal turned into `wanted` where coercion allows; problems are noted."""
+
+    def join(self, nodes: Sequence[Node]) -> tuple[tuple[Node, ...], Type]:
+        """Branches brought to one type; problems are noted and give the error type."""
+
+    def old(self, node: Node | None) -> Node:
+        """The old image of a field, or of the record's id where `node` is None."""
+
+
+Strict: TypeAlias = Callable[..., Column]
+Guard: TypeAlias = Callable[..., "Condition | None"]
+Lazy: TypeAlias = Callable[..., Lowered]
+Resolve: TypeAlias = Callable[[Builder, "tuple[Node, ...]"], Node]
+Size: TypeAlias = Callable[[Site], "tuple[int, int]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A scalar function or operator.
+
+    `sql(site, *columns)` is the value of a strict function (a blank operand gives blank; a predicate: no match);
+    `total` the same where blank operands count; `lazy(site, *lowered)` replaces both where not every argument is
+    evaluated or blanks are looked at. `guard(site, *columns)` tells when the call itself is an error; `nulls` says
+    that `sql` is NULL then. `resolve(builder, args)` types (or rewrites) the call where parameters can not say it.
+    """
+
+    name: str
+    group: str
+    params: tuple[Param, ...]
+    doc: str
+    returns: Type | Callable[[tuple[Node, ...]], Type] | None = None
+    sql: Strict | None = None
+    total: Strict | None = None
+    lazy: Lazy | None = None
+    guard: Guard | None = None
+    resolve: Resolve | None = None
+    size: Size | None = None
+    nulls: bool = False
+    operator: bool = False
+    volatility: Volatility = "immutable"
+    contexts: frozenset[Where] = EVERYWHERE
+    aliases: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+    @property
+    def least(self) -> int:
+        """The smallest number of arguments."""
+        return sum(not p.optional for p in self.params)
+
+    @property
+    def most(self) -> int | None:
+        """The largest number of arguments, or None where the last one repeats."""
+        return None if self.params and self.params[-1].repeat else len(self.params)
+
+    @property
+    def signature(self) -> str:
+        """The call as documentation shows it: `ROUND(number, [digits])`."""
+        shown = [f"[{p.name}]" if p.optional else p.name for p in self.params]
+        return f"{self.name}({', '.join(shown)}{', ...' if self.most is None else ''})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregation:
+    """An aggregate over a set of rows. `takes`: the kinds of its value (empty: any); `value` tells whether one is
+    needed. `sql(site, value, where, order)` is an SQL aggregate expression: `where` a condition or None, `order` the
+    columns that FIRST and LAST sort by (the `by` expression, then the row's id)."""
+
+    name: str
+    doc: str
+    sql: Callable[[Site, Column | None, Condition | None, Sequence[Column]], Column]
+    returns: Callable[[Type | None], Type]
+    takes: frozenset[Kind] = ANY
+    value: Literal["none", "optional", "required"] = "required"
+    ordered: bool = False
+    aliases: tuple[str, ...] = ()
+    examples: tuple[str, ...] = field(default=())
+
+
+class BrokenPlugin(Exception):
+    """A plug-in function is declared but can not be used; the message says why."""
+
+
+FUNCTIONS: dict[str, Function] = {}
+AGGREGATES: dict[str, Aggregation] = {}
+_ALIASES: dict[str, str] = {}
+
+
+def function(name: str, group: str, *params: Param, **declared: Any) -> Callable[[Strict], Function]:
+    """Declare a function by its strict lowering; the docstring is its documentation."""
+
+    def declare(sql: Strict) -> Function:
+        made = Function(name=name, group=group, params=params, doc=(sql.__doc__ or "").strip(), sql=sql, **declared)
+        return register(made)
+
+    return declare
+
+
+def lazy_function(name: str, group: str, *params: Param, **declared: Any) -> Callable[[Lazy], Function]:
+    """Declare a function whose lowering sees guards and blanks of its arguments."""
+
+    def declare(lazy: Lazy) -> Function:
+        made = Function(name=name, group=group, params=params, doc=(lazy.__doc__ or "").strip(), lazy=lazy, **declared)
+        return register(made)
+
+    return declare
+
+
+def rewritten(name: str, group: str, *params: Param, **declared: Any) -> Callable[[Resolve], Function]:
+    """Declare a function that is another expression: its body returns the typed tree that stands for it."""
+
+    def declare(resolve: Resolve) -> Function:
+        doc = (resolve.__doc__ or "").strip()
+        return register(Function(name=name, group=group, params=params, doc=doc, resolve=resolve, **declared))
+
+    return declare
+
+
+def aggregation(name: str, **declared: Any) -> Callable[[Callable[..., Column]], Aggregation]:
+    """Declare an aggregate by its lowering; the docstring is its documentation."""
+
+    def declare(sql: Callable[..., Column]) -> Aggregation:
+        made = Aggregation(name=name, doc=(sql.__doc__ or "").strip(), sql=sql, **declared)
+        AGGREGATES[name] = made
+        return made
+
+    return declare
+
+
+def register(made: Function) -> Function:
+    """Put a function into the table."""
+    # A plug-in's function is found through its entry point only, so that importing it changes nothing.
+    if "." not in made.name:
+        for known in (made.name, *made.aliases):
+            if known in _ALIASES:
+                raise ValueError(f"the function {known} is declared twice")
+            _ALIASES[known] = made.name
+        FUNCTIONS[made.name] = made
+    return made
+
+
+def lookup(name: str) -> Function | None:
+    """The function of that name (any case, aliases too). Raises `BrokenPlugin`."""
+    if "." in name:
+        return _plugin(name.lower())
+    known = _ALIASES.get(name) or _ALIASES.get(name.upper())
+    return FUNCTIONS[known] if known else None
+
+
+def aggregate(name: str) -> Aggregation | None:
+    """The aggregate of that name (any case)."""
+    return AGGREGATES.get(name.upper())
+
+
+def names() -> Collection[str]:
+    """Every name that may be written, operators left out."""
+    return sorted({n for n, f in _ALIASES.items() if not FUNCTIONS[f].operator} | set(AGGREGATES) | set(_declared()))
+
+
+@cache
+def _declared() -> dict[str, EntryPoint]:
+    return {point.name.lower(): point for point in entry_points(group=ENTRY_POINTS)}
+
+
+@cache
+def _plugin(name: str) -> Function | None:
+    point = _declared().get(name)
+    if point is None:
+        return None
+    try:
+        made = point.load()
+    except Exception as error:  # a plug-in may fail in any way; the formula that uses it says so
+        raise BrokenPlugin(f"{point.value} can not be imported: {error}") from error
+    if not isinstance(made, Function) or made.name.lower() != name:
+        raise BrokenPlugin(f"{point.value} is not the declaration of a function named {point.name}")
+    return made
+
+
+def numeric(*extra: Kind) -> frozenset[Kind]:
+    """The number kinds and others."""
+    return frozenset(NUMBERS | set(extra))

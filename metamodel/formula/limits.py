@@ -1,0 +1,23 @@
+"""Every limit of the formula language, once."""
+
+from __future__ import annotations
+
+SOURCE_CHARACTERS = 10_000
+DEPTH = 100
+NODES = 2_000
+LIST_ITEMS = 1_000
+HOPS = 5
+PATTERN_CHARACTERS = 500
+TEXT_CHARACTERS = 1_000_000
+"""The longest text that a formula may make; a longer one is an error of the row."""
+FIELD_CHARACTERS = 65_536
+"""What a stored text is taken to hold at most, where lengths are added up ahead of time."""
+DIGITS = 1_000
+"""Digits before the point of the largest number a formula may make; a larger one is an error of the row."""
+FIELD_DIGITS = 38
+SCALE = 18
+"""Decimal places of every inexact result (formula.md 2.8)."""
+GUARD_SCALE = 12
+"""Places that an inexact operand is rounded to before it is compared, floored or truncated."""
+POWER_DIGITS = 64
+YEARS = (1, 9999)

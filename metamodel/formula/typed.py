@@ -1,0 +1,130 @@
+"""The typed tree: what the checker makes of a formula and what every later stop works on.
+
+Nodes are frozen and hashable; equal trees are equal values. Names are resolved: a `Field` says which object it
+belongs to and by which to-one hops it is reached. Every operator is a `Call` of a registered function
+(`"+"`, `"="`, `"and"`, `"if"`, ...), so that a lowering is looked up in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Literal as OneOf
+
+from metamodel.formula.types import Type
+
+Value = str | int | Decimal | bool | date | datetime | time | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A typed expression."""
+
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A constant of the metadata. Durations are exact seconds (Decimal), periods are whole months (int)."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Param(Node):
+    """A caller's constant: the value stands outside the tree, so that trees of one shape are equal."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """A field of `object`, reached from the row by `path` (names of lookup fields, outermost first).
+
+    `level` counts enclosing rows: 0 is the row itself; inside the `[ ]` or the expression of a child aggregate
+    1 is the record around it (`this.`). `image` is "old" for `old.field` (then `path` is empty).
+    """
+
+    path: tuple[str, ...]
+    object: str
+    name: str
+    level: int = 0
+    image: OneOf["new", "old"] = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Property(Node):
+    """A property of a stage or option that a field holds: `stage.probability`, `stage.category`, `stage.entered_at`."""
+
+    field: Field
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class System(Node):
+    """A value of the context: `now`, `today`, `user.id`, `user.<field>`; bound when the statement runs."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A registered function or operator with its arguments in declared order (optional ones left out at the end)."""
+
+    function: str
+    args: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Node):
+    """An aggregate over a set of rows.
+
+    `relation` is the child set's name on the object reached by `path`, or None for `rows` (a measure's rows);
+    `object` is the object whose rows are aggregated and `via` its lookup field that points back. `where` and
+    `value` are written over those rows (level 0), the record around is level 1 (for `rows`: not available).
+    `by` orders the rows for FIRST and LAST and is written over them too.
+    """
+
+    function: str
+    path: tuple[str, ...]
+    relation: str | None
+    object: str
+    via: str | None
+    where: Node | None
+    value: Node | None
+    by: Node | None = None
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The direct sub-expressions of a node."""
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (item for item in value if isinstance(item, Node))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it, parents first."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def rewrite(node: Node, change: Callable[[Node], Node]) -> Node:
+    """A copy in which every node, children first, is replaced by `change(node)`."""
+    updates: dict[str, Any] = {}
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, Node):
+            new = rewrite(value, change)
+            if new is not value:
+                updates[f.name] = new
+        elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
+            items = tuple(rewrite(item, change) if isinstance(item, Node) else item for item in value)
+            if any(a is not b for a, b in zip(items, value, strict=True)):
+                updates[f.name] = items
+    return change(replace(node, **updates) if updates else node)

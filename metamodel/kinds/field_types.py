@@ -1,0 +1,44 @@
+"""The field types as one table: column type, formula type, the properties each takes, who may write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metamodel.formula.types import Kind
+
+COMMON = frozenset({"type", "label", "help"})
+WRITABLE = COMMON | {"required", "required_when", "default", "indexed"}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """`column` is the PostgreSQL type (None: nothing is stored), `kind` the type in formulas (None: inferred)."""
+
+    column: str | None
+    kind: Kind | None
+    properties: frozenset[str]
+    writable: bool = True
+
+
+FIELD_TYPES: dict[str, FieldType] = {
+    "text": FieldType("text", "text", WRITABLE | {"unique", "max_length"}),
+    "long_text": FieldType("text", "text", WRITABLE - {"indexed"} | {"max_length"}),
+    "email": FieldType("text", "text", WRITABLE | {"unique"}),
+    "phone": FieldType("text", "text", WRITABLE | {"unique"}),
+    "url": FieldType("text", "text", WRITABLE | {"unique"}),
+    "integer": FieldType("bigint", "integer", WRITABLE | {"unique", "min", "max"}),
+    "decimal": FieldType("numeric", "decimal", WRITABLE | {"unique", "min", "max", "scale"}),
+    "percent": FieldType("numeric", "percent", WRITABLE | {"min", "max", "scale"}),
+    "money": FieldType("numeric", "money", WRITABLE | {"min", "max"}),
+    "date": FieldType("date", "date", WRITABLE),
+    "datetime": FieldType("timestamptz", "datetime", WRITABLE),
+    "boolean": FieldType("boolean", "boolean", COMMON | {"default", "indexed"}),
+    "select": FieldType("text", "select", WRITABLE | {"options"}),
+    "multi_select": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"options"}),
+    "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete"}),
+    "user": FieldType("uuid", "reference", WRITABLE | {"reverse", "on_delete"}),
+    "stage": FieldType("text", "select", COMMON | {"process", "indexed"}),
+    "auto_number": FieldType("text", "text", COMMON | {"format"}, writable=False),
+    "formula": FieldType(None, None, COMMON | {"formula", "scale"}, writable=False),
+    "rollup": FieldType(None, None, COMMON | {"formula", "scale"}, writable=False),
+}

@@ -1,0 +1,57 @@
+"""The Model: all declarations of one tenant, resolved and typed, immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from metamodel.formula.typed import Node
+from metamodel.kinds.object import Field, Object
+from metamodel.kinds.pack import Pack
+from metamodel.kinds.process import Process
+from metamodel.kinds.report import Report
+from metamodel.kinds.role import Role
+from metamodel.kinds.seed import Seed
+from metamodel.kinds.tenant import TenantSettings
+from metamodel.kinds.value_set import ValueSet
+from metamodel.kinds.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A set of child records: the rows of `object` whose lookup field `via` points here."""
+
+    name: str
+    object: str
+    via: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that a tenant declares. `typed` maps a formula's key to its typed tree."""
+
+    settings: TenantSettings
+    packs: Mapping[str, Pack]
+    objects: Mapping[str, Object]
+    value_sets: Mapping[str, ValueSet]
+    processes: Mapping[str, Process]
+    reports: Mapping[str, Report]
+    workflows: Mapping[str, Workflow]
+    roles: Mapping[str, Role]
+    seeds: Mapping[str, Seed]
+    typed: Mapping[str, Node] = field(default_factory=dict)
+
+    @cached_property
+    def children(self) -> Mapping[str, Mapping[str, Child]]:
+        """Child sets by object, then by name (the `reverse` of the lookup)."""
+        found: dict[str, dict[str, Child]] = {name: {} for name in self.objects}
+        for obj in self.objects.values():
+            for f in obj.fields.values():
+                if f.reverse and f.to in found:
+                    found[f.to][f.reverse] = Child(f.reverse, obj.name, f.name)
+        return found
+
+    def stage_process(self, f: Field) -> Process | None:
+        """The process that governs a stage field."""
+        return self.processes.get(f.process) if f.process else None

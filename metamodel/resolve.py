@@ -1,0 +1,33 @@
+"""The merged tree of plain data -> a Model whose formulas are not typed yet."""
+
+from __future__ import annotations
+
+from metamodel import build
+from metamodel.build import At, Data
+from metamodel.kinds.value_set import ValueSet
+from metamodel.model import Model
+
+
+def resolve(data: Data, at: At = lambda path: None) -> Model:
+    """Builds every declaration of the tree (shape: `metamodel/overlay.py`) and puts them into a Model.
+
+    The data must have passed its schemas; names that lead nowhere are left for the rules to report.
+    """
+    objects = {name: build.object_(name, body, at) for name, body in data["object"].items()}
+    sets: dict[str, ValueSet] = {
+        name: build.value_set(name, build.text(body.get("label"), name), body["options"])
+        for name, body in data["value_set"].items()
+    }
+    for name, body in data["object"].items():
+        sets |= build.inline_sets(name, body)
+    return Model(
+        settings=build.settings(data["settings"]),
+        packs={name: build.pack(name, body) for name, body in data["packs"].items()},
+        objects=objects,
+        value_sets=sets,
+        processes={name: build.process(name, body, at) for name, body in data["process"].items()},
+        reports={name: build.report(name, body, at) for name, body in data["report"].items()},
+        workflows={name: build.workflow(name, body, at) for name, body in data["workflow"].items()},
+        roles={name: build.role(name, body, objects, at) for name, body in data["role"].items()},
+        seeds={name: build.seed(name, body) for name, body in data["seed"].items()},
+    )

@@ -1,0 +1,62 @@
+"""Rules of meaning, one a file: `check(model, places, issues)` reports what a schema can not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from metamodel.issues import Collector
+from metamodel.model import Model
+from metamodel.overlay import Places
+from metamodel.rules import (
+    actions,
+    bounds,
+    child_sets,
+    clearing,
+    grants,
+    locales,
+    lookup_targets,
+    number_formats,
+    process_fields,
+    report_columns,
+    reserved_names,
+    role_names,
+    rollups,
+    rule_fields,
+    seeds,
+    settings,
+    stage_names,
+    stage_paths,
+    stage_requirements,
+    titles,
+    triggers,
+    unique_keys,
+    value_sets,
+)
+
+Rule = Callable[[Model, Places, Collector], None]
+
+RULES: tuple[Rule, ...] = (
+    actions.check,
+    bounds.check,
+    child_sets.check,
+    clearing.check,
+    grants.check,
+    locales.check,
+    lookup_targets.check,
+    number_formats.check,
+    process_fields.check,
+    report_columns.check,
+    reserved_names.check,
+    role_names.check,
+    rollups.check,
+    rule_fields.check,
+    seeds.check,
+    settings.check,
+    stage_names.check,
+    stage_paths.check,
+    stage_requirements.check,
+    titles.check,
+    triggers.check,
+    unique_keys.check,
+    value_sets.check,
+)

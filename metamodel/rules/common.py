@@ -1,0 +1,76 @@
+"""What several rules ask: does a name lead somewhere, and may a field be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from metamodel.issues import Collector
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Field, Object
+from metamodel.kinds.process import Process
+from metamodel.model import Model
+from metamodel.names import did_you_mean
+from metamodel.overlay import Places
+
+Path = tuple[str | int, ...]
+
+
+def writable(f: Field) -> bool:
+    """Whether a person or a workflow may give the field a value: not computed, and of the system's only the owner."""
+    return FIELD_TYPES[f.type].writable and (not f.system or f.name == "owner")
+
+
+def find_object(model: Model, name: str, path: Path, at: Places, issues: Collector) -> Object | None:
+    """The object, or None and an issue at `path`."""
+    if name not in model.objects and not at.gone("object", name):
+        issues.add(
+            "M202",
+            f'there is no object "{name}"',
+            at.value(*path),
+            did_you_mean(name, model.objects) or "declare it, or depend on the pack that has it",
+        )
+    return model.objects.get(name)
+
+
+def find_field(
+    owner: Object,
+    name: str,
+    path: Path,
+    at: Places,
+    issues: Collector,
+    key: bool = False,
+) -> Field | None:
+    """The field of `owner`, or None and an issue at `path`."""
+    if name not in owner.fields and not at.gone("object", owner.name, "fields", name):
+        issues.add(
+            "M203",
+            f'{owner.name} has no field "{name}"',
+            (at.key if key else at.value)(*path),
+            did_you_mean(name, owner.fields) or f"it has {listed(owner.fields)}",
+        )
+    return owner.fields.get(name)
+
+
+def find_stage(process: Process, name: str, path: Path, at: Places, issues: Collector) -> None:
+    """An issue at `path` where the process has no such stage."""
+    if name not in process.stages and not at.gone("process", process.name, "stages", name):
+        issues.add(
+            "M206",
+            f'{process.name} has no stage "{name}"',
+            at.value(*path),
+            did_you_mean(name, process.stages) or f"it has {listed(process.stages)}",
+        )
+
+
+def find_role(model: Model, name: str, path: Path, at: Places, issues: Collector) -> None:
+    """An issue at `path` where there is no such role."""
+    if name not in model.roles and not at.gone("role", name):
+        issues.add(
+            "M207", f'there is no role "{name}"', at.value(*path), did_you_mean(name, model.roles) or "declare it"
+        )
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """A few names for a hint."""
+    all_names = list(names)
+    return ", ".join(all_names[:most]) + (", ..." if len(all_names) > most else "")

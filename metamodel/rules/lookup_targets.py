@@ -1,0 +1,30 @@
+"""A lookup points to an object that exists; the fields of the system need the object `user`."""
+
+from __future__ import annotations
+
+from metamodel.build import USER
+from metamodel.issues import Collector
+from metamodel.model import Model
+from metamodel.overlay import Places
+from metamodel.rules.common import find_object
+
+
+def check(model: Model, at: Places, issues: Collector) -> None:
+    if model.objects and USER not in model.objects and not at.gone("object", USER):
+        first = next(iter(model.objects))
+        issues.add(
+            "M202",
+            f'there is no object "{USER}", to which owner, created_by and modified_by point',
+            at.key("object", first),
+            "depend on a pack that declares it, such as core",
+        )
+    for owner in model.objects.values():
+        for f in owner.fields.values():
+            if f.type == "lookup" and f.to and not f.system:
+                find_object(
+                    model,
+                    f.to,
+                    ("object", owner.name, "fields", f.name, "to"),
+                    at,
+                    issues,
+                )

@@ -1,0 +1,435 @@
+"""Every formula of a model -> its typed tree; and the model as the formula checker sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, ValuesView
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from metamodel.formula.check import check
+from metamodel.formula.diagnostics import Diagnostic, FormulaError
+from metamodel.formula.parse import parse
+from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Scope, Where
+from metamodel.formula.typed import Call, Literal, Node
+from metamodel.formula.types import (
+    BOOLEAN,
+    DATETIME,
+    ERROR,
+    INTEGER,
+    PERCENT,
+    TEXT,
+    Type,
+)
+from metamodel.issues import Collector, Issue, Place, Severity
+from metamodel.kinds.common import Formula
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Field, Object
+from metamodel.kinds.workflow import CreateRecord, Notify, SetFields
+from metamodel.model import Model
+from metamodel.overlay import Places
+from metamodel.source import Item
+
+NOWHERE = Places(Item({}, None))
+STAGE_PROPERTIES = {
+    "probability": PERCENT.blank(False),
+    "category": TEXT.blank(False),
+    "limit": INTEGER,
+    "entered_at": DATETIME,
+}
+NO_VALUE = frozenset({"set", "list", "null", "period", "error"})
+"""Kinds that a formula field, a group or a measure can not have."""
+
+Readable = Callable[[Object, Field], bool]
+
+
+def stored_type(f: Field) -> Type:
+    """The type in formulas of a field that is not computed."""
+    kind = FIELD_TYPES[f.type].kind
+    if kind is None:
+        raise ValueError(f"the field {f.name} is computed")
+    of = {
+        "select": f.process or f.options,
+        "reference": f.to,
+        "list": f.options,
+    }.get(kind)
+    return Type(kind, nullable=not (f.required or f.type in ("boolean", "stage")), of=of)
+
+
+class ModelSchema:
+    """The `formula.scope.Schema` of a model; `readable` leaves out the fields that may not be named."""
+
+    def __init__(self, model: Model, readable: Readable | None = None) -> None:
+        self.model = model
+        self.readable = readable
+        self._shapes: dict[str, ObjectShape] = {}
+
+    def object(self, name: str) -> ObjectShape | None:
+        if name not in self._shapes and name in self.model.objects:
+            self._shapes[name] = _Shape(self, self.model.objects[name])
+        return self._shapes.get(name)
+
+    def options(self, of: str) -> Collection[str]:
+        if of in self.model.processes:
+            return self.model.processes[of].stages
+        return self.model.value_sets[of].options if of in self.model.value_sets else ()
+
+    def computed(self, owner: Object, f: Field, formula: Formula) -> Type:
+        """The type of a formula field or roll-up."""
+        return self.model.typed[formula.key].type
+
+
+class _Shape:
+    """An object as a formula sees it."""
+
+    def __init__(self, schema: ModelSchema, owner: Object) -> None:
+        self._schema = schema
+        self._owner = owner
+        self.name = owner.name
+        self.fields: Mapping[str, FieldShape] = _Fields(schema, owner)
+
+    @cached_property
+    def children(self) -> Mapping[str, ChildShape]:
+        model, readable = self._schema.model, self._schema.readable
+        return {
+            name: ChildShape(name, child.object, child.via)
+            for name, child in model.children[self.name].items()
+            if readable is None
+            or readable(
+                model.objects[child.object],
+                model.objects[child.object].fields[child.via],
+            )
+        }
+
+
+class _Fields(Mapping[str, FieldShape]):
+    """The shapes of an object's fields, made when asked for: a computed field's type may not be known earlier."""
+
+    def __init__(self, schema: ModelSchema, owner: Object) -> None:
+        self._schema = schema
+        self._owner = owner
+        self._known: dict[str, FieldShape] = {}
+
+    @cached_property
+    def _named(self) -> Mapping[str, Field]:
+        readable = self._schema.readable
+        fields = self._owner.fields
+        return fields if readable is None else {n: f for n, f in fields.items() if readable(self._owner, f)}
+
+    def __getitem__(self, name: str) -> FieldShape:
+        if name not in self._known:
+            self._known[name] = self._shape(self._named[name])
+        return self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._named
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    def values(self) -> ValuesView[FieldShape]:
+        """The shapes of what is not computed: who looks through all fields must not start the typing of them."""
+        return {name: self[name] for name, f in self._named.items() if f.formula is None}.values()
+
+    def _shape(self, f: Field) -> FieldShape:
+        type_ = self._schema.computed(self._owner, f, f.formula) if f.formula else stored_type(f)
+        process = self._schema.model.stage_process(f)
+        target = type_.of if type_.kind == "reference" and f.name != "id" else None
+        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if process else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A formula that is not a field: where it stands, over which object, and what it must give."""
+
+    formula: Formula
+    where: Where
+    object: str
+    expect: Type | None = None
+    old: bool = False
+
+
+def type_formulas(model: Model, issues: Collector, places: Places = NOWHERE) -> Model:
+    """The model with `typed` filled in. Formulas that can not be typed are left out of it and reported."""
+    typer = _Typer(model, issues, places)
+    for owner in model.objects.values():
+        for f in owner.fields.values():
+            typer.type_field(owner, f)
+    for task in _tasks(model):
+        if task.object in model.objects:
+            typer.type_task(task)
+    return replace(model, typed=typer.typed)
+
+
+def _tasks(model: Model) -> Iterator[_Task]:
+    for owner in model.objects.values():
+        for f in owner.fields.values():
+            if f.default:
+                yield _Task(f.default, "default", owner.name, stored_type(f).blank())
+            if f.required_when:
+                yield _Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
+        for rule in owner.rules.values():
+            yield _Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
+    for process in model.processes.values():
+        for stage in process.stages.values():
+            for criterion in (*stage.entry.values(), *stage.exit.values()):
+                yield _Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
+        for when in {move.when for move in process.moves if move.when}:
+            yield _Task(when, "rule", process.object, BOOLEAN, old=True)
+    for role in model.roles.values():
+        for target, grants in role.objects.items():
+            for grant in grants.values():
+                if grant.where:
+                    yield _Task(grant.where, "access", target, BOOLEAN)
+    yield from _report_tasks(model)
+    yield from _workflow_tasks(model)
+
+
+def _report_tasks(model: Model) -> Iterator[_Task]:
+    for report in model.reports.values():
+        if report.where:
+            yield _Task(report.where, "query", report.object, BOOLEAN)
+        for column in report.groups.values():
+            yield _Task(column.value, "group", report.object)
+        for column in report.measures.values():
+            yield _Task(column.value, "measure", report.object)
+
+
+def _workflow_tasks(model: Model) -> Iterator[_Task]:
+    for workflow in model.workflows.values():
+        if workflow.when:
+            yield _Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
+        for action in workflow.actions:
+            if isinstance(action, Notify):
+                yield _Task(
+                    action.user,
+                    "workflow",
+                    workflow.object,
+                    Type("reference", of="user"),
+                    old=True,
+                )
+            elif isinstance(action, (SetFields, CreateRecord)):
+                target = model.objects.get(action.object if isinstance(action, CreateRecord) else workflow.object)
+                for name, value in action.values.items():
+                    f = target.fields.get(name) if target else None
+                    expect = stored_type(f).blank() if f and FIELD_TYPES[f.type].writable else None
+                    yield _Task(value, "workflow", workflow.object, expect, old=True)
+
+
+class _Needs(Exception):
+    """A formula names a computed field whose type is not known yet."""
+
+    def __init__(self, owner: Object, field: Field) -> None:
+        self.owner, self.field = owner, field
+
+
+class _TypingSchema(ModelSchema):
+    """The schema while types are still being found, and while parts of the packs may be refused."""
+
+    def __init__(self, typer: _Typer) -> None:
+        super().__init__(typer.model)
+        self.typer = typer
+        self.loose = typer.places.gone("object") or any(p[0] == "object" for p in typer.places.broken)
+
+    def object(self, name: str) -> ObjectShape | None:
+        found = super().object(name)
+        if found is None and self.typer.places.gone("object", name):
+            return _Anything(name)
+        if isinstance(found, _Shape) and self.loose and name not in self._loosened:
+            self._loosened.add(name)
+            found.fields = _Forgiving(found.fields, self.typer.places, name)
+            found.__dict__["children"] = _AnyChild(found.children)
+        return found
+
+    @cached_property
+    def _loosened(self) -> set[str]:
+        return set()
+
+    def options(self, of: str) -> Collection[str]:
+        found = super().options(of)
+        places = self.typer.places
+        gone = places.gone("process", of) or places.gone("value_set", of) or any(of in part for part in places.broken)
+        inline = "." in of and places.gone("object", of.split(".")[0])
+        return _Everything(found) if gone or inline else found
+
+    def computed(self, owner: Object, f: Field, formula: Formula) -> Type:
+        if formula.key in self.typer.failed:
+            return ERROR
+        if formula.key not in self.typer.typed:
+            raise _Needs(owner, f)
+        return self.typer.typed[formula.key].type
+
+
+class _Forgiving(Mapping[str, FieldShape]):
+    """Fields of which some were refused: those are of the error type, which stops further complaints."""
+
+    def __init__(self, known: Mapping[str, FieldShape], places: Places, owner: str) -> None:
+        self.known, self.places, self.owner = known, places, owner
+
+    def __getitem__(self, name: str) -> FieldShape:
+        if name not in self.known and ("object", self.owner, "fields", name) in self.places.broken:
+            return FieldShape(name, ERROR)
+        return self.known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.known or ("object", self.owner, "fields", name) in self.places.broken
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+class _AnyField(Mapping[str, FieldShape]):
+    def __getitem__(self, name: str) -> FieldShape:
+        return FieldShape(name, ERROR)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _AnyChild(dict[str, ChildShape]):
+    def __missing__(self, name: str) -> ChildShape:
+        return ChildShape(name, "", "")
+
+
+class _Anything:
+    """An object that was refused: it may have had any field."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fields: Mapping[str, FieldShape] = _AnyField()
+        self.children: Mapping[str, ChildShape] = {}
+
+
+class _Everything(Collection[str]):
+    def __init__(self, known: Collection[str]) -> None:
+        self.known = known
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+class _Typer:
+    """Types computed fields in the order of their dependencies, then everything else."""
+
+    def __init__(self, model: Model, issues: Collector, places: Places) -> None:
+        self.model = model
+        self.issues = issues
+        self.places = places
+        self.typed: dict[str, Node] = {}
+        self.failed: set[str] = set()
+        self.parsed: dict[str, Any] = {}
+        self.user = "user" if "user" in model.objects else None
+        self.schema = _TypingSchema(self)
+
+    def type_field(self, owner: Object, f: Field) -> None:
+        """Types a computed field after those it names. An explicit stack: chains may be long."""
+        stack = [(owner, f)]
+        while stack:
+            at, top = stack[-1]
+            if top.formula is None or top.formula.key in self.typed or top.formula.key in self.failed:
+                stack.pop()
+                continue
+            try:
+                self.type_formula(
+                    top.formula,
+                    Scope(self.schema, "field", row=at.name, user=self.user),
+                    None,
+                    top.scale,
+                )
+                stack.pop()
+            except _Needs as needs:
+                wanted = (needs.owner, needs.field)
+                if wanted in stack:
+                    self.circle(stack[stack.index(wanted) :])
+                else:
+                    stack.append(wanted)
+
+    def circle(self, hops: list[tuple[Object, Field]]) -> None:
+        names = [f"{owner.name}.{f.name}" for owner, f in hops]
+        formulas = [f.formula for _, f in hops if f.formula]
+        self.failed |= {formula.key for formula in formulas}
+        seats = [_start(formula) for formula in formulas]
+        where = "; ".join(f"{n} at {p.file}:{p.line}:{p.column}" for n, p in zip(names, seats, strict=True) if p)
+        chain = " -> ".join((*names, names[0]))
+        self.issues.add(
+            "M301",
+            f"formulas depend on each other in a circle: {chain}",
+            seats[0],
+            where or None,
+        )
+
+    def type_task(self, task: _Task) -> None:
+        row = None if task.where in ("default", "measure") else task.object
+        rows = task.object if task.where == "measure" else None
+        scope = Scope(self.schema, task.where, row=row, rows=rows, old=task.old, user=self.user)
+        self.type_formula(task.formula, scope, task.expect, None)
+
+    def type_formula(self, formula: Formula, scope: Scope, expect: Type | None, scale: int | None) -> None:
+        """Parses and checks one formula; its tree goes to `typed`, or its diagnostics to the issues."""
+        try:
+            if formula.key not in self.parsed:
+                self.parsed[formula.key] = parse(formula.text)
+            checked = check(self.parsed[formula.key], scope, expect=expect)
+        except FormulaError as error:
+            self.report(formula, error.diagnostics)
+            return
+        tree = checked.tree
+        if not self.report(formula, checked.diagnostics) or tree is None or tree.type.kind == "error":
+            self.failed.add(formula.key)
+            return
+        if expect is None and tree.type.kind in NO_VALUE:
+            self.issues.add(
+                "M302",
+                f"the formula gives a {tree.type}, which can not be shown as a value",
+                _start(formula),
+                "use a function that gives one value",
+            )
+            self.failed.add(formula.key)
+            return
+        self.typed[formula.key] = self.rounded(formula, tree, scale)
+
+    def rounded(self, formula: Formula, tree: Node, scale: int | None) -> Node:
+        if scale is None or tree.type.kind == "integer":
+            return tree
+        if not tree.type.number:
+            self.issues.add(
+                "M302", f"scale is for numbers, the formula gives a {tree.type}", _start(formula), "remove the scale"
+            )
+            return tree
+        return Call(
+            tree.type.rough(False),
+            "round",
+            (tree, Literal(INTEGER.blank(False), scale)),
+        )
+
+    def report(self, formula: Formula, diagnostics: Iterable[Diagnostic]) -> bool:
+        """Whether the formula is free of errors; every diagnostic becomes an issue at its place in the file."""
+        good = True
+        for d in diagnostics:
+            severity: Severity = "warning" if d.code.startswith("W") else "error"
+            good = good and severity == "warning"
+            place = formula.at.place(d.start, d.end) if formula.at else None
+            message = d.message if place else f"{d.message} (in {formula.key})"
+            self.issues.issues.append(Issue(d.code, message, place, d.hint, severity))
+        if not good:
+            self.failed.add(formula.key)
+        return good
+
+
+def _start(formula: Formula) -> Place | None:
+    return formula.at.place(0, len(formula.text)) if formula.at else None
