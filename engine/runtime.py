@@ -61,6 +61,7 @@ class Runtime:
     secret: bytes
     statements: Cache = field(default_factory=Cache)
     prepared: Cache = field(default_factory=Cache)
+    credentials: Cache = field(default_factory=Cache)
     _rights: Cache = field(default_factory=lambda: Cache(1_024))
 
     def rights(self, actor: Actor, release: Release) -> Rights:
@@ -82,7 +83,7 @@ async def running(settings: Settings, *, migrate: bool = True) -> AsyncIterator[
     """
     server = None if settings.database_url else await asyncio.to_thread(embedded.start, settings.home, settings.pg_bin)
     url = settings.database_url or (server.url if server else "")
-    revive = (lambda: embedded.start(settings.home, settings.pg_bin)) if server else None
+    revive = (lambda: embedded.revive(settings.home, settings.pg_bin)) if server else None
     writes = await open_pool(url, settings.pool_size, pooler=settings.database_pooler, revive=revive)
     try:
         async with writes.connection() as conn:

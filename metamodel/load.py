@@ -84,6 +84,9 @@ def load_packs(folders: Sequence[Path], search: Sequence[Path] = ()) -> Loaded:
     """The model of the packs in `folders` and what they depend on, for a tenant with default settings."""
     run = _Run()
     named = run.packs(folders)
+    for folder in folders:
+        if not any(at == folder or at.parent == folder for at, _, _ in named.values()):
+            run.issues.add("M102", f"the folder {_shown(folder)} holds no pack", None, f"a pack has a {MANIFEST}")
     others = run.packs(search)
     return run.finish(None, dict.fromkeys(named), {**others, **named})
 
@@ -137,7 +140,7 @@ class _Run:
             return None
         faults = check(kind, item, self.issues)
         name = item.value["name"].value if isinstance(item.value, dict) and "name" in item.value else None
-        if not prune(item, faults):
+        if not prune(kind, item, faults):
             self.broken.add((kind, str(name)))
             self.blind |= not isinstance(name, str)
             return None
@@ -252,7 +255,7 @@ class _Run:
             self.remember(kind, name, faults)
             if isinstance(declarations, dict) and faults:
                 declarations.pop(name)
-                if prune(whole, faults) and isinstance(whole.value, dict):
+                if prune(kind, whole, faults) and isinstance(whole.value, dict):
                     kept = {key: item for key, item in whole.value.items() if key not in head}
                     declarations[name] = Item(kept, body.mark, body.key)
 

@@ -80,11 +80,11 @@ def check(kind: str, item: Item, issues: Collector) -> list[Fault]:
         path: Path = tuple(error.absolute_path)
         for code, message, hint, at in _explain(error):
             issues.add(code, message, _mark(item, path, at).place, hint)
-            faults.append(Fault((*path, at) if code == "S102" and at is not None else _smallest(path, at)))
+            faults.append(Fault((*path, at) if code == "S102" and at is not None else _smallest(kind, path, at)))
     return faults
 
 
-def prune(item: Item, faults: list[Fault]) -> bool:
+def prune(kind: str, item: Item, faults: list[Fault]) -> bool:
     """Takes the faulty parts out of `item`. False where nothing useful is left, so the whole must be left out."""
     if any(not fault.path for fault in faults):
         return False
@@ -94,7 +94,7 @@ def prune(item: Item, faults: list[Fault]) -> bool:
             holder.value.pop(str(path[-1]), None)
         elif isinstance(holder.value, list) and isinstance(path[-1], int) and path[-1] < len(holder.value):
             del holder.value[path[-1]]
-    return True
+    return not faults or bool(_validator(kind).is_valid(item.plain()))
 
 
 def find(item: Item, path: Path) -> Item:
@@ -112,10 +112,11 @@ def _depth(path: Path) -> tuple[int, int]:
     return len(path), path[-1] if isinstance(path[-1], int) else 0
 
 
-def _smallest(path: Path, at: str | None) -> Path:
+def _smallest(kind: str, path: Path, at: str | None) -> Path:
     """The innermost member of a keyed collection that holds `path`; () is the whole document."""
     whole = (*path, at) if at is not None else path
-    ends = [i + 2 for i, step in enumerate(whole[:-1]) if step in _KEYED]
+    keyed = _KEYED - {"fields"} if kind == "role" else _KEYED
+    ends = [i + 2 for i, step in enumerate(whole[:-1]) if step in keyed]
     return whole[: ends[-1]] if ends else ()
 
 

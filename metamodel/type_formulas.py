@@ -177,7 +177,7 @@ def _tasks(model: Model) -> Iterator[_Task]:
         for stage in process.stages.values():
             for criterion in (*stage.entry.values(), *stage.exit.values()):
                 yield _Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
-        for when in {move.when for move in process.moves if move.when}:
+        for when in dict.fromkeys(move.when for move in process.moves if move.when):
             yield _Task(when, "rule", process.object, BOOLEAN, old=True)
     for role in model.roles.values():
         for target, grants in role.objects.items():

@@ -1,1 +1,1 @@
-"""Events become workflow runs."""
+"""What happens by itself: events become runs of workflows, and runs write through the same door as everyone."""

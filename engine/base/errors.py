@@ -11,7 +11,7 @@ from typing import Literal
 
 Kind = Literal[
     "malformed", "unauthenticated", "forbidden", "not_found", "conflict", "stale", "precondition", "too_large",
-    "invalid", "busy", "internal", "unavailable",
+    "invalid", "busy", "limited", "method", "media_type", "internal", "unavailable",
 ]
 
 
@@ -28,13 +28,15 @@ CODES: dict[str, Code] = {
     "request.too_large": Code("too_large", "The request is too large"),
     "request.precondition": Code("precondition", "If-Match is required"),
     "request.unknown": Code("not_found", "There is no such address"),
+    "request.method": Code("method", "The address does not take this method"),
+    "request.media_type": Code("media_type", "The type of the body is not taken here"),
     "request.idempotency": Code("invalid", "The idempotency key was used for another request"),
     "request.in_progress": Code("conflict", "A request with this idempotency key is still running"),
     "query.invalid": Code("malformed", "The query is not valid"),
     "query.cursor": Code("malformed", "The cursor is not valid for this query"),
     "auth.required": Code("unauthenticated", "Sign in first"),
     "auth.failed": Code("unauthenticated", "The login or the password is wrong"),
-    "auth.limited": Code("busy", "Too many attempts to sign in"),
+    "auth.limited": Code("limited", "Too many attempts to sign in"),
     "access.denied": Code("forbidden", "This is not allowed"),
     "access.row": Code("forbidden", "The record may not be like this for you"),
     "object.unknown": Code("not_found", "There is no such object"),
@@ -72,8 +74,18 @@ CODES: dict[str, Code] = {
     "apply.running": Code("conflict", "Another apply is running for this tenant"),
     "tenant.unknown": Code("not_found", "There is no such tenant"),
     "tenant.name": Code("invalid", "This can not name a tenant"),
+    "run.unknown": Code("not_found", "There is no such run"),
+    "run.not_failed": Code("conflict", "Only a failed run can be repeated"),
+    "run.loop": Code("conflict", "Workflows cause each other without end"),
+    "run.initiator": Code("forbidden", "The user who caused the run may not act any more"),
+    "run.workflow": Code("not_found", "There is no such workflow any more"),
+    "run.value": Code("invalid", "A value could not be computed"),
     "user.unknown": Code("not_found", "There is no such user"),
     "user.exists": Code("conflict", "The login is taken"),
+    "user.login": Code("invalid", "This can not be a login"),
+    "user.password": Code("invalid", "The password is too short or too long"),
+    "token.unknown": Code("not_found", "There is no such token"),
+    "token.invalid": Code("invalid", "The token can not be made"),
     "role.unknown": Code("invalid", "There is no such role"),
     "database.unreachable": Code("unavailable", "The database can not be reached"),
     "database.behind": Code("unavailable", "The database needs the system migrations"),
@@ -99,11 +111,15 @@ class Fault:
 class Refused(Exception):
     """The request is refused and nothing was done. `detail` is written for the caller and names no internals."""
 
-    def __init__(self, code: str, detail: str = "", *, faults: Iterable[Fault] = (), hint: str | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str = "", *, faults: Iterable[Fault] = (), hint: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         self.code = code
         self.kind = CODES[code].kind
         self.title = CODES[code].title
         self.detail = detail
         self.faults = tuple(faults)
         self.hint = hint
+        self.retry_after = retry_after
         super().__init__(f"{code}: {detail or self.title}")

@@ -1,1 +1,1 @@
-"""Credentials, sessions and tokens; who a caller is."""
+"""Who a caller is: logins, passwords, sessions and tokens, and the actor behind a credential."""

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from engine.base.context import Actor
 from engine.release.release import Release
-from metamodel.formula.depends import depends
+from metamodel.formula.depends import reads
 from metamodel.formula.typed import Call, Node
 from metamodel.formula.types import BOOLEAN
 from metamodel.kinds.role import CAPABILITIES
@@ -81,8 +81,9 @@ class Rights:
         }
         if self.everything:
             return granted
+        schema = ModelSchema(model)
         sources = {
-            (o.name, f.name): depends(model.typed[f.formula.key]).fields
+            (o.name, f.name): reads(model.typed[f.formula.key], schema, o.name).fields
             for o in model.objects.values() for f in o.fields.values() if f.formula
         }
         lost = True

@@ -77,11 +77,12 @@ class Names:
     def __init__(self, release: Release, rights: Rights | None) -> None:
         self.release = release
         self.rights = rights
+        self._all = ModelSchema(release.model)
         self._computed: dict[tuple[str, str], Node] = {}
 
     @cached_property
     def schema(self) -> ModelSchema:
-        return self.rights.schema if self.rights else ModelSchema(self.release.model)
+        return self.rights.schema if self.rights else self._all
 
     def tree(self, tree: Node, obj: str) -> Node:
         """The tree over columns of a row of `obj` and of the rows that its paths reach."""
@@ -89,7 +90,7 @@ class Names:
 
     def field(self, obj: str, name: str, image: Image = "new") -> Node:
         """One field of the row itself, over columns."""
-        shape = ModelSchema(self.release.model).object(obj)
+        shape = self._all.object(obj)
         assert shape is not None
         return self.tree(Field(shape.fields[name].type, (), obj, name, 0, image), obj)
 

@@ -10,22 +10,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Boolean, and_, case, func, not_, or_
+from sqlalchemy import Boolean, DateTime, and_, case, func, not_, or_
 from sqlalchemy.sql.elements import Grouping, UnaryExpression
 
 from metamodel.formula import limits, typed
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.operators import bounded
 from metamodel.formula.functions.registry import (
-    Column, Condition, Environment, Function, Lowered, Site, lookup,
+    Column,
+    Condition,
+    Environment,
+    Function,
+    Lowered,
+    Site,
+    lookup,
 )
 from metamodel.formula.functions.registry import aggregate as aggregation
 from metamodel.formula.types import Type
 
 __all__ = [
-    "Environment", "Lowered", "Row", "aggregate", "condition", "failed", "grants", "lower", "three_valued", "value",
+    "Environment",
+    "Lowered",
+    "Row",
+    "aggregate",
+    "condition",
+    "failed",
+    "grants",
+    "lower",
+    "three_valued",
+    "value",
     "violated",
 ]
 
@@ -45,6 +61,7 @@ class Row(Protocol):
 
 
 # -- the ways to use an expression ----------------------------------------------------------------------------------
+
 
 def value(node: typed.Node, row: Row) -> Column:
     """The expression as a column; where it is an error it is NULL."""
@@ -114,11 +131,12 @@ def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
 
 # -- the walk -------------------------------------------------------------------------------------------------------
 
+
 def lower(node: typed.Node, row: Row) -> Lowered:
     """The expression's value and guard. A condition is two-valued, unless its type says that it may be unknown."""
     if node.type.kind == "boolean":
         return _truth(node, row, total=True)
-    return LEAVES[type(node)](node, row)
+    return _part(node, row)
 
 
 def _settled(found: Lowered) -> Column:
@@ -134,10 +152,10 @@ def _truth(node: typed.Node, row: Row, *, total: bool = False) -> Lowered:
         if function.lazy is None:
             return _predicate(node, function, row, total)
         return _lazy(node, function, row, total)
-    found = LEAVES[type(node)](node, row)
-    unsure = (
-        isinstance(node, typed.Field) and (node.path or node.image == "old")
-    ) or isinstance(node, typed.System | typed.Property)
+    found = _part(node, row)
+    unsure = (isinstance(node, typed.Field) and (node.path or node.image == "old")) or isinstance(
+        node, typed.System | typed.Property
+    )
     return _held(found, node) if total and unsure else found
 
 
@@ -149,6 +167,9 @@ def _held(found: Lowered, node: typed.Node) -> Lowered:
 
 
 def _literal(node: typed.Literal, row: Row) -> Lowered:
+    if isinstance(node.value, datetime) and node.value.tzinfo is None:
+        local = sql.Constant(node.value, DateTime())
+        return Lowered(func.timezone(sql.text(row.environment.zone), local, type_=DateTime(timezone=True)))
     length = len(node.value) if isinstance(node.value, str) else limits.FIELD_DIGITS
     return Lowered(sql.constant(node.value, node.type), digits=max(length, 1))
 
@@ -166,6 +187,11 @@ LEAVES: dict[type[typed.Node], Callable[[Any, Row], Lowered]] = {
     typed.Aggregate: lambda node, row: row.aggregate(node),
     typed.Call: lambda node, row: _call(node, row),
 }
+
+
+def _part(node: typed.Node, row: Row) -> Lowered:
+    """The lowering of the node's own kind; planned nodes are of a kind derived from the language's."""
+    return next(LEAVES[kind] for kind in type(node).__mro__ if kind in LEAVES)(node, row)
 
 
 def _function(node: typed.Call) -> Function:
@@ -189,15 +215,19 @@ def _strict(node: typed.Call, function: Function, row: Row) -> Lowered:
     nulls = (own is None or function.nulls) and all(arg.guard is None or arg.nulls for arg in args)
     digits, places = function.size(site) if function.size else _size(node, args)
     guard = sql.any_of(*(arg.guard for arg in args), own)
-    return bounded(Lowered(function.sql(site, *columns), guard, nulls, digits, places)) if node.type.number else (
-        Lowered(function.sql(site, *columns), guard, nulls, digits, places)
+    return (
+        bounded(Lowered(function.sql(site, *columns), guard, nulls, digits, places))
+        if node.type.number
+        else (Lowered(function.sql(site, *columns), guard, nulls, digits, places))
     )
 
 
 def _size(node: typed.Call, args: tuple[Lowered, ...]) -> tuple[int, int]:
     if node.type.kind == "text":
         return sum(arg.digits for arg in args), 0
-    numbers = [arg for arg, made in zip(args, node.args, strict=True) if made.type.number or made.type.kind == "duration"]
+    numbers = [
+        arg for arg, made in zip(args, node.args, strict=True) if made.type.number or made.type.kind == "duration"
+    ]
     if not numbers or not node.type.number:
         return limits.FIELD_DIGITS, limits.SCALE
     return max(arg.digits for arg in numbers) + 1, max(limits.SCALE, *(arg.places for arg in numbers))
@@ -207,8 +237,11 @@ def _lazy(node: typed.Call, function: Function, row: Row, total: bool) -> Lowere
     assert function.lazy is not None
     choosing = node.function == "if"
     args = tuple(
-        _truth(arg, row, total=total or not choosing) if arg.type.kind == "boolean" and not _asked(node, i)
-        else _truth(arg, row) if arg.type.kind == "boolean" else lower(arg, row)
+        _truth(arg, row, total=total or not choosing)
+        if arg.type.kind == "boolean" and not _asked(node, i)
+        else _truth(arg, row)
+        if arg.type.kind == "boolean"
+        else lower(arg, row)
         for i, arg in enumerate(node.args)
     )
     return function.lazy(Site(row.environment, node, node.args, args), *args)
@@ -216,7 +249,9 @@ def _lazy(node: typed.Call, function: Function, row: Row, total: bool) -> Lowere
 
 def _asked(node: typed.Call, index: int) -> bool:
     """Whether an argument is a condition that an `if` only asks for TRUE."""
-    return node.function == "if" and index % 2 == 0 and index + 1 < len(node.args) and not node.args[index].type.nullable
+    return (
+        node.function == "if" and index % 2 == 0 and index + 1 < len(node.args) and not node.args[index].type.nullable
+    )
 
 
 def _predicate(node: typed.Call, function: Function, row: Row, total: bool) -> Lowered:
@@ -238,10 +273,12 @@ def _holds_blank(node: typed.Call) -> bool:
 
 # -- and, or, not ---------------------------------------------------------------------------------------------------
 
+
 def _and(node: typed.Call, row: Row, total: bool) -> Lowered:
     parts = [_truth(arg, row, total=total) for arg in node.args]
     return Lowered(
-        and_(*(part.value for part in parts)), _sequence(parts, lambda part: part.value),
+        and_(*(part.value for part in parts)),
+        _sequence(parts, lambda part: part.value),
         all(part.guard is None or part.nulls for part in parts) and not total,
     )
 
@@ -249,7 +286,8 @@ def _and(node: typed.Call, row: Row, total: bool) -> Lowered:
 def _or(node: typed.Call, row: Row, total: bool) -> Lowered:
     parts = [_truth(arg, row, total=total) for arg in node.args]
     return Lowered(
-        or_(*(part.value for part in parts)), _sequence(parts, lambda part: part.value.is_not(sql.TRUE)),
+        or_(*(part.value for part in parts)),
+        _sequence(parts, lambda part: part.value.is_not(sql.TRUE)),
         all(part.guard is None for part in parts),
     )
 
@@ -275,5 +313,3 @@ def _sequence(parts: list[Lowered], goes_on: Callable[[Lowered], Condition]) -> 
         rest = and_(goes_on(part), guard) if guard is not None else None
         guard = sql.any_of(part.guard, rest)
     return guard
-
-

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Boolean, and_, func, literal, select, true
+from sqlalchemy import Boolean, and_, func, select, true
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause
 from sqlalchemy.types import DateTime, Uuid
@@ -49,10 +49,7 @@ class Row:
         return self.frames[0].environment
 
     def field(self, node: Field) -> ColumnElement[Any]:
-        found = self.frames[node.level].column(node.image, node.path, node.name, node.type.kind)
-        if node.type.kind == "boolean" and (node.path or node.image == "old"):
-            return func.coalesce(found, literal(False, Boolean(), literal_execute=True))
-        return found
+        return self.frames[node.level].column(node.image, node.path, node.name, node.type.kind)
 
     def property(self, node: Property) -> ColumnElement[Any]:
         raise AssertionError(f"{node} is resolved when the plan is made")

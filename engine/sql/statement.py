@@ -6,6 +6,7 @@ name an argument of the statement (such as `payload`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,11 @@ def slot(name: str, type_: sqltypes.TypeEngine[Any]) -> BindParameter[Any]:
 def compile_statement(element: ClauseElement) -> Statement:
     """The text of a statement; constants are rendered in it, slots become `$1` to `$n`."""
     compiled = element.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    return Statement(str(compiled), tuple(compiled.positiontup or ()))  # type: ignore[attr-defined]
+    slots = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+    stray = [name for name in slots if re.search(r"_\d+$", name)]
+    if stray:
+        raise AssertionError(f"constants must be rendered, not bound: {stray} in {compiled}")
+    return Statement(str(compiled), slots)
 
 
 def _fill(name: str, ctx: Context, values: Sequence[Any], given: Mapping[str, Any]) -> Any:

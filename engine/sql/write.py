@@ -48,7 +48,7 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB, aggregate_order_by, arra
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
 
-from engine.plan.names import Image
+from engine.plan.names import Image, own
 from engine.plan.write import STAGE_ENTERED, Check, Column, InUse, Reference, Unique, WritePlan
 from engine.release.identity import entered_at
 from engine.release.release import TableRef
@@ -220,12 +220,14 @@ def _entered(
 
 def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> CompoundSelect | Select[Any]:
     """Rows of (`_ord`, numbers of what is broken); a row of an update that was not found breaks MISSING."""
+    trees = [tree for check in plan.checks for tree in (check.holds, check.when)]
     images: dict[Image, FromClause] = {"new": new}
-    source: FromClause = new
+    source = _with_old(new, old)
     if old is not None:
         images["old"] = old
-        source = new.join(old, of(new, "_ord", Integer()) == of(old, "_ord", Integer()))
-    trees = [tree for check in plan.checks for tree in (check.holds, check.when)]
+    elif any(node.image == "old" for tree in trees if tree is not None for node in own(tree)):
+        images["old"] = _no_row(plan)
+        source = new.join(images["old"], true())
     rows = frame(environment, images, plan.check_joins, trees, source=source)
     tests = [broken_check(check, rows, n) for n, check in enumerate(plan.checks)]
     tests += [_number(_dangling(r, environment, old, new), REFERENCE + n) for n, r in enumerate(plan.references)]
@@ -241,6 +243,12 @@ def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None
     present = exists().where(of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
     missing = integers([literal(MISSING, Integer(), literal_execute=True)])
     return union_all(judged, select(of(raw, "_ord", Integer()), missing).where(not_(present)))
+
+
+def _no_row(plan: WritePlan) -> FromClause:
+    """The old image of a record that is being created: blank in every column."""
+    blanks = [cast(null(), COLUMN_TYPES[type_]).label(name) for name, type_ in all_columns(plan).items()]
+    return select(*blanks).subquery("old")
 
 
 def integers(items: list[ColumnElement[Any]]) -> ColumnElement[Any]:
@@ -282,7 +290,7 @@ def _taken(u: Unique, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
     taken: ColumnElement[bool] = _exists(frame_of(other), where)
     if not plan.single:
         mine = [column for column, _ in columns]
-        twice = func.count().over(partition_by=mine) > 1
+        twice = func.count().over(partition_by=mine) > literal(1, BigInteger(), literal_execute=True)
         taken = or_(taken, and_(twice, *(column.is_not(None) for column in mine)))
     return taken
 

@@ -15,7 +15,18 @@ from typing import Literal as OneOf
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 
 __all__ = [
-    "Binary", "Call", "Diagnostic", "FormulaError", "In", "List", "Literal", "Logic", "Node", "Path", "Step", "Unary",
+    "Binary",
+    "Call",
+    "Diagnostic",
+    "FormulaError",
+    "In",
+    "List",
+    "Literal",
+    "Logic",
+    "Node",
+    "Path",
+    "Step",
+    "Unary",
     "children",
 ]
 

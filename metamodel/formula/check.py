@@ -9,25 +9,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from metamodel.formula import ast, paths, typed
 from metamodel.formula.diagnostics import Diagnostic
 from metamodel.formula.functions import operators
 from metamodel.formula.functions.registry import (
-    AGGREGATES, Aggregation, BrokenPlugin, Function, Param, aggregate, lookup, names,
+    Aggregation,
+    BrokenPlugin,
+    Function,
+    Param,
+    aggregate,
+    lookup,
+    names,
 )
 from metamodel.formula.paths import Frame, Rows
 from metamodel.formula.scope import Scope
 from metamodel.formula.typed import Value
 from metamodel.formula.types import (
-    BOOLEAN, DATE, DATETIME, DECIMAL, DURATION, ERROR, INTEGER, MONEY, NULL, PERIOD, TEXT, TIME, Kind, Type,
+    BOOLEAN,
+    DATE,
+    DATETIME,
+    DECIMAL,
+    DURATION,
+    ERROR,
+    INTEGER,
+    MONEY,
+    NULL,
+    PERIOD,
+    TEXT,
+    TIME,
+    Kind,
+    Type,
 )
 from metamodel.names import did_you_mean
 
 POISON = typed.Literal(ERROR, None)
 LITERAL_TYPES: dict[str, Type] = {
-    "text": TEXT, "boolean": BOOLEAN, "date": DATE, "datetime": DATETIME, "time": TIME, "duration": DURATION,
+    "text": TEXT,
+    "boolean": BOOLEAN,
+    "date": DATE,
+    "datetime": DATETIME,
+    "time": TIME,
+    "duration": DURATION,
     "period": PERIOD,
 }
 KEPT = frozenset({"boolean", "null", "duration", "period"})
@@ -49,9 +74,7 @@ class Checked:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def check(
-    tree: ast.Node, scope: Scope, *, expect: Type | Kind | None = None, lift_literals: bool = False
-) -> Checked:
+def check(tree: ast.Node, scope: Scope, *, expect: Type | Kind | None = None, lift_literals: bool = False) -> Checked:
     """Type a formula. `expect` is the type its place needs; with `lift_literals` each literal becomes a `Param` whose
     value stands in `values`, so that formulas of one shape give equal trees."""
     checker = _Checker(scope, lift_literals)
@@ -101,22 +124,29 @@ class _Checker:
         if wanted.kind == "select" and wanted.of:
             options = list(self.scope.schema.options(wanted.of))
             if node.value not in options:
-                return self.fail("E221", node, f'there is no "{node.value}" in {wanted.of}',
-                                 did_you_mean(node.value, options))
+                return self.fail(
+                    "E221", node, f'there is no "{node.value}" in {wanted.of}', did_you_mean(node.value, options)
+                )
             return self.at(replace(node, type=Type("select", nullable=False, of=wanted.of)), node)
         if wanted.kind == "reference":
             try:
                 value = str(UUID(node.value))
             except ValueError:
-                return self.fail("E222", node, f'"{node.value}" is not the identifier of a record',
-                                 "compare one of its fields, such as its name")
+                return self.fail(
+                    "E222",
+                    node,
+                    f'"{node.value}" is not the identifier of a record',
+                    "compare one of its fields, such as its name",
+                )
             return self.at(typed.Literal(Type("reference", nullable=False, of=wanted.of), value), node)
         return node
 
     def join(self, nodes: Sequence[typed.Node]) -> tuple[tuple[typed.Node, ...], Type]:
         if any(node.type.kind == "error" for node in nodes):
             return tuple(nodes), ERROR
-        of = next((n.type for n in nodes if not isinstance(n, typed.Literal) or n.type.kind not in ("null", "text")), NULL)
+        of = next(
+            (n.type for n in nodes if not isinstance(n, typed.Literal) or n.type.kind not in ("null", "text")), NULL
+        )
         fitted = tuple(self.fit(node, of) for node in nodes)
         result: Type | None = NULL
         for node in fitted:
@@ -124,8 +154,12 @@ class _Checker:
                 return fitted, ERROR
             wider = _wider(result, node.type) if result else None
             if wider is None:
-                self.fail("E208", node, f"the values have different types: {result} and {node.type}",
-                          operators.remedy(result, node.type) if result else None)
+                self.fail(
+                    "E208",
+                    node,
+                    f"the values have different types: {result} and {node.type}",
+                    operators.remedy(result, node.type) if result else None,
+                )
                 return fitted, ERROR
             result = wider
         assert result is not None
@@ -181,8 +215,8 @@ class _Checker:
             case ast.Logic():
                 return self.operator(n.op, n, *(self.node(item, frame) for item in n.items))
             case ast.In():
-                args = (self.node(n.operand, frame), *(self.node(item, frame) for item in n.items))
-                made = self.operator("in", n, *args)
+                items = [self.node(item, frame) for item in n.items]
+                made = self.operator("in", n, self.node(n.operand, frame), *items)
                 return self.operator("not", n, made) if n.negated else made
         return self.fail("E112", n, "a list can not stand here", "lists belong behind IN")
 
@@ -212,7 +246,7 @@ class _Checker:
             found = lookup(n.name if "." in n.name else n.name.upper())
         except BrokenPlugin as error:
             return self.fail("E305", n, f"the function {n.name} can not be used: {error}")
-        if found is None or found.operator and not found.aliases:
+        if found is None or (found.operator and not found.aliases):
             return self.unknown_function(n, over)
         if self.scope.where not in found.contexts:
             return self.fail("E401", n, f"{found.name} is not available in a {self.scope.where}")
@@ -239,8 +273,12 @@ class _Checker:
             given[index] = value
         least, most = found.least, found.most
         if len(given) < least or (most is not None and len(given) > most) or None in given:
-            self.fail("E205", n, f"{found.name} takes {_count(least, most)}, here are {len(n.args) + len(n.named)}",
-                      found.signature)
+            self.fail(
+                "E205",
+                n,
+                f"{found.name} takes {_count(least, most)}, here are {len(n.args) + len(n.named)}",
+                found.signature,
+            )
             for part in given:
                 if part is not None:
                     self.node(part, frame)
@@ -268,18 +306,26 @@ class _Checker:
             if not isinstance(value, str):
                 return self.fail("E207", arg, f"{param.name} of {found.name} must be a constant text")
             if param.choices and value.lower() not in param.choices:
-                return self.fail("E204", arg, f'{found.name} knows no {param.name} "{value}"',
-                                 did_you_mean(value, param.choices) or f"one of {', '.join(param.choices)}")
+                return self.fail(
+                    "E204",
+                    arg,
+                    f'{found.name} knows no {param.name} "{value}"',
+                    did_you_mean(value, param.choices) or f"one of {', '.join(param.choices)}",
+                )
             return arg
         if not param.kinds or arg.type.kind in param.kinds:
             return arg
         if arg.type.kind == "null":
             return self.fit(arg, _null_as(param))
-        if arg.type.kind == "decimal" and "integer" in param.kinds:
+        if arg.type.number and "integer" in param.kinds:
             return typed.Call(INTEGER.blank(arg.type.nullable), "TRUNC", (arg,))
         wanted = Type(sorted(param.kinds)[0])
-        return self.fail("E204", arg, f"{param.name} of {found.name} is {_kinds(param)}, not {arg.type}",
-                         operators.remedy(arg.type, wanted))
+        return self.fail(
+            "E204",
+            arg,
+            f"{param.name} of {found.name} is {_kinds(param)}, not {arg.type}",
+            operators.remedy(arg.type, wanted),
+        )
 
     # -- aggregates --
 
@@ -293,16 +339,31 @@ class _Checker:
         by = None
         if over.ordered and rest:
             by, rest = self.node(rest[0], inner), rest[1:]
-        if n.named or rest or (over.ordered and by is None) or (made is None and over.value == "required") or (
-            made is not None and over.value == "none"
+        if (
+            n.named
+            or rest
+            or (over.ordered and by is None)
+            or (made is None and over.value == "required")
+            or (made is not None and over.value == "none")
         ):
             return self.fail("E205", n, f"{over.name} has the wrong arguments", f"such as {' or '.join(over.examples)}")
         if any(part is not None and part.type.kind == "error" for part in (made, where, by)):
             return POISON
         if made is not None and over.takes and made.type.kind not in over.takes:
-            return self.fail("E204", made, f"{over.name} can not take {made.type}", "COUNT and COUNTDISTINCT take any value")
-        return typed.Aggregate(over.returns(made.type if made else None), over.name, rows.path, rows.relation,
-                               rows.object, rows.via, where, made, by)
+            return self.fail(
+                "E204", made, f"{over.name} can not take {made.type}", "COUNT and COUNTDISTINCT take any value"
+            )
+        return typed.Aggregate(
+            over.returns(made.type if made else None),
+            over.name,
+            rows.path,
+            rows.relation,
+            rows.object,
+            rows.via,
+            where,
+            made,
+            by,
+        )
 
     def expected(self, made: typed.Node, wanted: Type, tree: ast.Node) -> typed.Node:
         made = self.fit(made, wanted)
@@ -311,9 +372,12 @@ class _Checker:
             return made
         if wanted.kind in WIDENING.get(kind, ()):
             return made
-        return self.fail("E203", tree, f"a {wanted} is needed here, this is {made.type}",
-                         operators.remedy(made.type, wanted) or
-                         ("compare it with something" if wanted.kind == "boolean" else None))
+        return self.fail(
+            "E203",
+            tree,
+            f"a {wanted} is needed here, this is {made.type}",
+            operators.remedy(made.type, wanted) or ("compare it with something" if wanted.kind == "boolean" else None),
+        )
 
 
 def _param(found: Function, index: int) -> Param:
@@ -323,7 +387,7 @@ def _param(found: Function, index: int) -> Param:
 def _null_as(param: Param) -> Type:
     for kind in ("decimal", "text", "date"):
         if kind in param.kinds:
-            return Type(kind)  # type: ignore[arg-type]
+            return Type(kind)
     return Type(sorted(param.kinds)[0])
 
 
@@ -356,22 +420,25 @@ def _lift(tree: typed.Node, checker: _Checker) -> tuple[typed.Node, tuple[Value,
 
     def change(node: typed.Node, constant: bool = False) -> typed.Node:
         if isinstance(node, typed.Literal):
-            if constant or node.value is None or node.type.kind in KEPT:
+            local = isinstance(node.value, datetime) and node.value.tzinfo is None
+            if constant or local or node.value is None or node.type.kind in KEPT:
                 return node
             values.append(node.value)
             return typed.Param(node.type.blank(False), len(values) - 1)
         if isinstance(node, typed.Call):
             found = lookup(node.function)
             assert found is not None
-            args = tuple(change(arg, _param(found, i).constant if found.params else False)
-                         for i, arg in enumerate(node.args))
+            args = tuple(
+                change(arg, _param(found, i).constant if found.params else False) for i, arg in enumerate(node.args)
+            )
             return replace(node, args=args)
         if isinstance(node, typed.Aggregate):
-            return replace(node, where=change(node.where) if node.where else None,
-                           value=change(node.value) if node.value else None,
-                           by=change(node.by) if node.by else None)
+            return replace(
+                node,
+                where=change(node.where) if node.where else None,
+                value=change(node.value) if node.value else None,
+                by=change(node.by) if node.by else None,
+            )
         return node
 
     return change(tree), tuple(values)
-
-

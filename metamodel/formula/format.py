@@ -15,8 +15,22 @@ from metamodel.formula import ast
 WIDTH = 100
 PRIMARY = 11
 LEVELS = {
-    "or": 1, "and": 2, "not": 3, "=": 4, "<>": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "&": 5, "+": 6, "-": 6, "*": 7,
-    "/": 7, "^": 8, "%": 10,
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "=": 4,
+    "<>": 4,
+    "<": 4,
+    "<=": 4,
+    ">": 4,
+    ">=": 4,
+    "&": 5,
+    "+": 6,
+    "-": 6,
+    "*": 7,
+    "/": 7,
+    "^": 8,
+    "%": 10,
 }
 SIGN = 9
 IN = 4
@@ -62,8 +76,7 @@ def _broken(node: ast.Node, least: int, indent: int) -> str:
         return f"({shown})" if LEVELS[node.op] < least else shown
     if isinstance(node, ast.Binary):
         left, right = _sides(node)
-        shown = (f"{_broken(node.left, left, indent)}{deeper}{node.op} "
-                 f"{_broken(node.right, right, indent + 2)}")
+        shown = f"{_broken(node.left, left, indent)}{deeper}{node.op} {_broken(node.right, right, indent + 2)}"
         return f"({shown})" if LEVELS[node.op] < least else shown
     return flat
 

@@ -13,7 +13,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cache
 from pathlib import Path as File
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -26,15 +26,30 @@ OPERATORS = {"&&": "and", "||": "or", "==": "=", "!=": "<>", "!": "not"}
 SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 MONTHS = {"year": 12, "month": 1}
 ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
-ASCII_TWIN = dict(zip("“”‘’„«»（）［］【】，；：＝＋－＊／＜＞！％＆。×÷≤≥≠",
-                      ['"', '"', "'", "'", '"', '"', '"', *"()[][],;:=+-*/<>!%&.*/", "<=", ">=", "<>"], strict=True))
+ASCII_TWIN = dict(
+    zip(
+        "“”‘’„«»（）［］【】，；：＝＋－＊／＜＞！％＆。×÷≤≥≠",
+        ['"', '"', "'", "'", '"', '"', '"', *"()[][],;:=+-*/<>!%&.*/", "<=", ">=", "<>"],
+        strict=True,
+    )
+)
+
+
+N = TypeVar("N", bound=ast.Node)
+Items: TypeAlias = list[Any]
+Tokens: TypeAlias = list[Token]
 
 
 def parse(text: str) -> ast.Node:
     """The syntax tree of a formula. Raises `FormulaError`."""
     if len(text) > limits.SOURCE_CHARACTERS:
-        fail("E601", 0, len(text), f"the formula has {len(text)} characters",
-             f"at most {limits.SOURCE_CHARACTERS} are allowed; move parts into formula fields")
+        fail(
+            "E601",
+            0,
+            len(text),
+            f"the formula has {len(text)} characters",
+            f"at most {limits.SOURCE_CHARACTERS} are allowed; move parts into formula fields",
+        )
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
@@ -61,31 +76,38 @@ def _check_size(tree: ast.Node) -> None:
         node = todo.pop()
         count += not isinstance(node, ast.Step)
         if count > limits.NODES:
-            fail("E603", 0, tree.end, f"the formula has more than {limits.NODES} parts", "move parts into formula fields")
+            fail(
+                "E603", 0, tree.end, f"the formula has more than {limits.NODES} parts", "move parts into formula fields"
+            )
         todo.extend(ast.children(node))
 
 
-def _sized(node: ast.Node, *parts: ast.Node | None) -> Any:
+def _sized(node: N, *parts: ast.Node | None) -> N:
     """The node with its depth, refused where it is too deep."""
     depth = 1 + max((part.depth for part in parts if part is not None), default=0)
     if depth > limits.DEPTH:
-        fail("E602", node.start, node.end, f"the formula is nested more than {limits.DEPTH} levels deep",
-             "move inner parts into formula fields")
+        fail(
+            "E602",
+            node.start,
+            node.end,
+            f"the formula is nested more than {limits.DEPTH} levels deep",
+            "move inner parts into formula fields",
+        )
     return replace(node, depth=depth)
 
 
-def _span(first: Any, last: Any) -> dict[str, int]:
-    start = first.start_pos if isinstance(first, Token) else first.start
-    end = last.end_pos if isinstance(last, Token) else last.end
+def _span(first: Any, last: Any) -> dict[str, Any]:
+    start: Any = first.start_pos if isinstance(first, Token) else first.start
+    end: Any = last.end_pos if isinstance(last, Token) else last.end
     return {"start": start, "end": end}
 
 
-def _nodes(items: list[Any]) -> tuple[ast.Node, ...]:
+def _nodes(items: Items) -> tuple[ast.Node, ...]:
     return tuple(item for item in items if isinstance(item, ast.Node))
 
 
 def _literal(kind: ast.LiteralKind) -> Callable[[Any, list[Token]], ast.Literal]:
-    def build(_: Any, items: list[Token]) -> ast.Literal:
+    def build(_: Any, items: Tokens) -> ast.Literal:
         token = items[0]
         try:
             value = READERS[kind](token)
@@ -108,7 +130,7 @@ class _Build(Transformer[Token, ast.Node]):
     false = _literal("boolean")
     null = _literal("null")
 
-    def duration(self, items: list[Token]) -> ast.Literal:
+    def duration(self, items: Tokens) -> ast.Literal:
         token = items[0]
         amount, unit = re.fullmatch(r"([\d.]+)([a-z]+?)s?", token.lower()).groups()  # type: ignore[union-attr]
         if unit in MONTHS:
@@ -117,70 +139,75 @@ class _Build(Transformer[Token, ast.Node]):
             return ast.Literal(kind="period", value=int(amount) * MONTHS[unit], **_span(token, token))
         return ast.Literal(kind="duration", value=Decimal(amount) * SECONDS[unit], **_span(token, token))
 
-    def group(self, items: list[Any]) -> ast.Node:
-        node = _sized(items[1], items[1])
-        return replace(node, **_span(items[0], items[2]))  # type: ignore[no-any-return]
+    def group(self, items: Items) -> ast.Node:
+        node: ast.Node = _sized(items[1], items[1])
+        return replace(node, **_span(items[0], items[2]))
 
-    def unary(self, items: list[Any]) -> ast.Node:
+    def unary(self, items: Items) -> ast.Node:
         op = str(items[0]).lower()
         node = ast.Unary(op=OPERATORS.get(op, op), operand=items[1], **_span(items[0], items[1]))
-        return _sized(node, items[1])  # type: ignore[no-any-return]
+        return _sized(node, items[1])
 
-    def percent(self, items: list[Any]) -> ast.Node:
-        return _sized(ast.Unary(op="%", operand=items[0], **_span(*items)), items[0])  # type: ignore[no-any-return]
+    def percent(self, items: Items) -> ast.Node:
+        return _sized(ast.Unary(op="%", operand=items[0], **_span(*items)), items[0])
 
-    def binary(self, items: list[Any]) -> ast.Node:
+    def binary(self, items: Items) -> ast.Node:
         left, sign, right = items
         op = str(sign).lower()
         node = ast.Binary(op=OPERATORS.get(op, op), left=left, right=right, **_span(left, right))
-        return _sized(node, left, right)  # type: ignore[no-any-return]
+        return _sized(node, left, right)
 
-    def logic(self, items: list[Any]) -> ast.Node:
+    def logic(self, items: Items) -> ast.Node:
         left, sign, right = items
         op = OPERATORS.get(sign, sign.lower())
         parts = (*left.items, right) if isinstance(left, ast.Logic) and left.op == op else (left, right)
-        return _sized(ast.Logic(op=op, items=parts, **_span(left, right)), *parts)  # type: ignore[no-any-return]
+        return _sized(ast.Logic(op=op, items=parts, **_span(left, right)), *parts)
 
-    def in_list(self, items: list[Any]) -> ast.Node:
+    def in_list(self, items: Items) -> ast.Node:
         return self._list(items)
 
-    def list(self, items: list[Any]) -> ast.Node:
+    def list(self, items: Items) -> ast.Node:
         return self._list(items)
 
-    def _list(self, items: list[Any]) -> ast.Node:
+    def _list(self, items: Items) -> ast.Node:
         found = _nodes(items)
         node = ast.List(items=found, **_span(items[0], items[-1]))
         if len(found) > limits.LIST_ITEMS:
             fail("E604", node.start, node.end, f"the list has {len(found)} items", f"at most {limits.LIST_ITEMS}")
-        return _sized(node, *found)  # type: ignore[no-any-return]
+        return _sized(node, *found)
 
-    def contained(self, items: list[Any]) -> ast.Node:
+    def contained(self, items: Items) -> ast.Node:
         operand, values = items[0], items[-1]
         node = ast.In(operand=operand, items=values.items, negated=len(items) == 4, **_span(operand, values))
-        return _sized(node, operand, values)  # type: ignore[no-any-return]
+        return _sized(node, operand, values)
 
     not_contained = contained
 
-    def call(self, items: list[Any]) -> ast.Node:
+    def call(self, items: Items) -> ast.Node:
         args = [item for item in items[2:-1] if isinstance(item, ast.Node)]
         named = [item for item in items[2:-1] if isinstance(item, tuple)]
-        node = ast.Call(name=str(items[0]), args=tuple(args), named=tuple((str(n), v) for n, v in named),
-                        **_span(items[0], items[-1]))
-        return _sized(node, *args, *(value for _, value in named))  # type: ignore[no-any-return]
+        node = ast.Call(
+            name=str(items[0]),
+            args=tuple(args),
+            named=tuple((str(n), v) for n, v in named),
+            **_span(items[0], items[-1]),
+        )
+        return _sized(node, *args, *(value for _, value in named))
 
-    def named(self, items: list[Any]) -> tuple[Token, ast.Node]:
+    def named(self, items: Items) -> tuple[Token, ast.Node]:
         return items[0], items[2]
 
-    def step(self, items: list[Any]) -> ast.Node:
+    def step(self, items: Items) -> ast.Node:
         name, where = items[0], items[2] if len(items) > 1 else None
-        return _sized(ast.Step(name=str(name), filter=where, **_span(name, items[-1])), where)  # type: ignore[no-any-return]
+        return _sized(ast.Step(name=str(name), filter=where, **_span(name, items[-1])), where)
 
-    def path(self, items: list[Any]) -> ast.Node:
+    def path(self, items: Items) -> ast.Node:
         steps = tuple(
             ast.Step(name=str(i), **_span(i, i)) if isinstance(i, Token) else i
-            for i in items if not (isinstance(i, Token) and i.type == "DOT")
+            for i in items
+            if not (isinstance(i, Token) and i.type == "DOT")
         )
-        return _sized(ast.Path(steps=steps, **_span(items[0], items[-1])), *(s.filter for s in steps))  # type: ignore[no-any-return]
+        return _sized(ast.Path(steps=steps, **_span(items[0], items[-1])), *(s.filter for s in steps))
 
 
 def _unquote(token: Token) -> str:
@@ -204,8 +231,13 @@ def _unquote(token: Token) -> str:
             at += 6
         else:
             where = start + 1 + at
-            fail("E104", where, where + 2, f"unknown escape {body[at : at + 2]}",
-                 r"known are \n \t \\ \" \' \uXXXX; write \\ for a backslash")
+            fail(
+                "E104",
+                where,
+                where + 2,
+                f"unknown escape {body[at : at + 2]}",
+                r"known are \n \t \\ \" \' \uXXXX; write \\ for a backslash",
+            )
     text = "".join(out).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if "\0" in text or "\ufffd" in text:
         fail("E104", start, token.end_pos or 0, "the text holds a character that can not be stored")
@@ -233,28 +265,41 @@ READERS: dict[str, Callable[[Token], Any]] = {
 # -- what went wrong, in the user's words ---------------------------------------------------------------------------
 
 HUMAN = {
-    "RPAR": '")"', "RSQB": '"]"', "LPAR": '"("', "COMMA": '","', "NAME": "a name", "FNAME": "a function",
-    "NUMBER": "a number", "STRING": "a text", "$END": "the end",
+    "RPAR": '")"',
+    "RSQB": '"]"',
+    "LPAR": '"("',
+    "COMMA": '","',
+    "NAME": "a name",
+    "FNAME": "a function",
+    "NUMBER": "a number",
+    "STRING": "a text",
+    "$END": "the end",
 }
 
 
 def _explain(text: str, error: UnexpectedInput) -> Diagnostic:
     if isinstance(error, UnexpectedCharacters):
-        return _bad_character(text, error.pos_in_stream)
+        return _bad_character(text, error.pos_in_stream or 0)
     assert isinstance(error, UnexpectedToken)
     token: Token = error.token
     if token.type == "$END":
         return _bad_end(text, error)
     start, end = token.start_pos or 0, token.end_pos or 0
-    accepts = error.interactive_parser.accepts() if error.interactive_parser else set()
+    accepts = _accepts(error)
     if token.type == "CMP" and "CMP" not in accepts and "AND" in accepts:
-        return Diagnostic("E108", start, end, "comparisons can not be chained",
-                          "write a < b AND b < c, or BETWEEN(b, a, c)")
+        return Diagnostic(
+            "E108", start, end, "comparisons can not be chained", "write a < b AND b < c, or BETWEEN(b, a, c)"
+        )
     if token.lower() in ("then", "else"):
         return Diagnostic("E101", start, end, f'unexpected "{token}"', "write IF(condition, then, else)")
     if token.type == "NOT" and not accepts & {"NOT"}:
         return Diagnostic("E101", start, end, "NOT can not stand here", "put it in brackets: (NOT x)")
     return Diagnostic("E101", start, end, f'unexpected "{token}"', _expected(accepts))
+
+
+def _accepts(error: UnexpectedToken) -> set[str]:
+    parser: Any = error.interactive_parser
+    return parser.accepts() if parser else set()
 
 
 def _expected(accepts: set[str]) -> str | None:
@@ -271,12 +316,18 @@ def _bad_character(text: str, at: int) -> Diagnostic:
     if ch == ";":
         return Diagnostic("E106", at, at + 1, "arguments are separated by commas", 'write "," for ";"')
     if ch == "@":
-        return Diagnostic("E110", at, at + 1, "not a valid date or time",
-                          "write @2024-01-31, @14:30 or @2024-01-31T14:30")
+        return Diagnostic(
+            "E110", at, at + 1, "not a valid date or time", "write @2024-01-31, @14:30 or @2024-01-31T14:30"
+        )
     if word := re.match(r"\d[\w.]*", text[at:]):
         near = nearest(re.sub(r"[\d.]+", "", word[0]), [f"{unit}s" for unit in (*SECONDS, *MONTHS)])
-        return Diagnostic("E110", at, at + word.end(), f"{word[0]} is not a valid number",
-                          f'did you mean "{re.match(r"[0-9.]+", word[0])[0]}{near}"?' if near else None)  # type: ignore[index]
+        return Diagnostic(
+            "E110",
+            at,
+            at + word.end(),
+            f"{word[0]} is not a valid number",
+            f'did you mean "{re.match(r"[0-9.]+", word[0])[0]}{near}"?' if near else None,
+        )  # type: ignore[index]
     if ch == "=" and text[at : at + 2] == "=>":
         return Diagnostic("E101", at, at + 2, 'unexpected "=>"', "write >=")
     return Diagnostic("E102", at, at + 1, f'unexpected character "{ch}"')
@@ -285,7 +336,7 @@ def _bad_character(text: str, at: int) -> Diagnostic:
 def _bad_end(text: str, error: UnexpectedToken) -> Diagnostic:
     if not text.strip():
         return Diagnostic("E111", 0, len(text), "the formula is empty")
-    accepts = error.interactive_parser.accepts() if error.interactive_parser else set()
+    accepts = _accepts(error)
     if open_at := _open_bracket(text):
         close = ")" if text[open_at[-1]] == "(" else "]"
         if {"RPAR", "RSQB"} & accepts:

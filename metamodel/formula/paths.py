@@ -44,7 +44,9 @@ class Checker(Protocol):
 
     scope: Scope
 
-    def fail(self, code: str, at: typed.Node | ast.Node | None, message: str, hint: str | None = None) -> typed.Node: ...
+    def fail(
+        self, code: str, at: typed.Node | ast.Node | None, message: str, hint: str | None = None
+    ) -> typed.Node: ...
     def node(self, n: ast.Node, frame: Frame) -> typed.Node: ...
     def old(self, node: typed.Node | None) -> typed.Node: ...
 
@@ -93,8 +95,12 @@ def _outside(c: Checker, path: ast.Path) -> typed.Node:
         if first.name.lower() == "rows":
             return c.fail("E312", path, "`rows` is a set; aggregate it", "such as COUNT(rows)")
         if shape and first.name.lower() in shape.fields:
-            return c.fail("E403", path, f'"{first.name}" differs from row to row; a measure aggregates it',
-                          f"such as SUM({first.name})")
+            return c.fail(
+                "E403",
+                path,
+                f'"{first.name}" differs from row to row; a measure aggregates it',
+                f"such as SUM({first.name})",
+            )
         if shape:
             return _unknown(c, first, shape, Frame((), True))
     return c.fail("E301", path, f'unknown name "{first.name}"')
@@ -144,8 +150,16 @@ def _find_set(c: Checker, start: str, steps: tuple[ast.Step, ...]) -> tuple[int,
     return None
 
 
-def _set(c: Checker, hops: tuple[str, ...], relation: str | None, name: str, via: str | None, step: ast.Step,
-         rest: tuple[ast.Step, ...], frame: Frame) -> Rows | typed.Node:
+def _set(
+    c: Checker,
+    hops: tuple[str, ...],
+    relation: str | None,
+    name: str,
+    via: str | None,
+    step: ast.Step,
+    rest: tuple[ast.Step, ...],
+    frame: Frame,
+) -> Rows | typed.Node:
     inner = frame.inside(name)
     where = c.node(step.filter, inner) if step.filter is not None else None
     if where is not None and where.type.kind not in ("boolean", "error"):
@@ -153,15 +167,20 @@ def _set(c: Checker, hops: tuple[str, ...], relation: str | None, name: str, via
     value = None
     if rest:
         if _find_set(c, name, rest) is not None:
-            return c.fail("E313", rest[0], "a set can not be reached through another set in one path",
-                          f"aggregate twice, such as SUM({relation or 'rows'}, SUM({rest[0].name}.field))")
+            return c.fail(
+                "E313",
+                rest[0],
+                "a set can not be reached through another set in one path",
+                f"aggregate twice, such as SUM({relation or 'rows'}, SUM({rest[0].name}.field))",
+            )
         value = _walk(c, inner, rest, 0)
     return Rows(hops, relation, name, via, where, value)
 
 
 def _walk(c: Checker, frame: Frame, steps: tuple[ast.Step, ...], level: int) -> typed.Node:
     """A field reached over to-one hops from the row of that level, or a property of its option."""
-    name, path = frame.objects[level], []
+    name = frame.objects[level]
+    path: list[str] = []
     for at, step in enumerate(steps):
         shape = c.scope.schema.object(name)
         if shape is None:
@@ -179,8 +198,9 @@ def _walk(c: Checker, frame: Frame, steps: tuple[ast.Step, ...], level: int) -> 
             return c.fail("E311", step, f'"{step.name}" is {found.type} and leads to no other object')
         path.append(found.name)
         if len(path) > limits.HOPS:
-            return c.fail("E310", step, f"the path has more than {limits.HOPS} hops",
-                          "name a formula field on the way instead")
+            return c.fail(
+                "E310", step, f"the path has more than {limits.HOPS} hops", "name a formula field on the way instead"
+            )
         name = found.target
     raise AssertionError("a path has a last step")
 
@@ -196,7 +216,9 @@ def _property(c: Checker, field: typed.Field, found: FieldShape, step: ast.Step)
     if not found.properties:
         return c.fail("E311", step, f'"{found.name}" is {found.type} and has no "{step.name}"')
     if name not in found.properties:
-        return c.fail("E306", step, f'"{found.name}" has no property "{step.name}"', did_you_mean(name, found.properties))
+        return c.fail(
+            "E306", step, f'"{found.name}" has no property "{step.name}"', did_you_mean(name, found.properties)
+        )
     of = found.properties[name]
     return typed.Property(of if of.kind == "boolean" else of.blank(of.nullable or field.type.nullable), field, name)
 
@@ -204,8 +226,12 @@ def _property(c: Checker, field: typed.Field, found: FieldShape, step: ast.Step)
 def _unknown(c: Checker, step: ast.Step, shape: ObjectShape, frame: Frame) -> typed.Node:
     name = step.name.lower()
     if name in shape.children:
-        return c.fail("E312", step, f'"{step.name}" is a set of records; aggregate it',
-                      f"such as COUNT({step.name}) or SUM({step.name}.field)")
+        return c.fail(
+            "E312",
+            step,
+            f'"{step.name}" is a set of records; aggregate it',
+            f"such as COUNT({step.name}) or SUM({step.name}.field)",
+        )
     hint = did_you_mean(name, [*shape.fields, *shape.children])
     if hint is None and len(frame.objects) > 1 and not frame.measure:
         outer = c.scope.schema.object(frame.objects[-1])
@@ -242,6 +268,7 @@ def _system(c: Checker, path: ast.Path) -> typed.Node:
         return c.fail("E311", rest[1], "only the user's own fields can be named")
     found = shape.fields.get(rest[0].name.lower())
     if found is None:
-        return c.fail("E301", rest[0], f'unknown field "{rest[0].name}" on {shape.name}',
-                      did_you_mean(rest[0].name, shape.fields))
+        return c.fail(
+            "E301", rest[0], f'unknown field "{rest[0].name}" on {shape.name}', did_you_mean(rest[0].name, shape.fields)
+        )
     return typed.System(found.type, f"user.{found.name}")

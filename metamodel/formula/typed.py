@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, Literal as OneOf
+from typing import Any
+from typing import Literal as OneOf
 
 from metamodel.formula.types import Type
 

@@ -6,11 +6,26 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal[
-    "text", "integer", "decimal", "money", "percent", "boolean", "date", "datetime", "time", "duration", "period",
-    "select", "reference", "list", "set", "null", "error",
+    "text",
+    "integer",
+    "decimal",
+    "money",
+    "percent",
+    "boolean",
+    "date",
+    "datetime",
+    "time",
+    "duration",
+    "period",
+    "select",
+    "reference",
+    "list",
+    "set",
+    "null",
+    "error",
 ]
 
-NUMBERS = frozenset({"integer", "decimal", "money", "percent"})
+NUMBERS: frozenset[Kind] = frozenset({"integer", "decimal", "money", "percent"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A report counts an object that exists, names each column once and sorts by its columns."""
+"""A report counts an object that exists, names each column once, formats numbers only and sorts by its columns."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def check(model: Model, at: Places, issues: Collector) -> None:
                     at.key(*root, "measures", name),
                     "rename the measure",
                 )
+        for part, named in (("group_by", report.groups), ("measures", report.measures)):
+            for column in named.values():
+                tree = model.typed.get(column.value.key)
+                if column.format and tree and not tree.type.number:
+                    place = at.value(*root, part, column.name, "format")
+                    issues.add("M302", f"a format is for numbers, the column gives a {tree.type}", place, "remove it")
         columns = (*report.groups, *report.measures)
         for index, (name, _) in enumerate(report.sort):
             gone = at.gone(*root, "measures", name) or at.gone(*root, "group_by", name)

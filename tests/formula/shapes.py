@@ -15,7 +15,15 @@ from metamodel.formula.check import check
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import ChildShape, FieldShape, Scope
 from metamodel.formula.types import (
-    BOOLEAN, DATE, DATETIME, DECIMAL, INTEGER, MONEY, PERCENT, TEXT, Type,
+    BOOLEAN,
+    DATE,
+    DATETIME,
+    DECIMAL,
+    INTEGER,
+    MONEY,
+    PERCENT,
+    TEXT,
+    Type,
 )
 
 DIALECT = asyncpg.dialect()
@@ -45,24 +53,51 @@ SHAPES = {
     for shape in (
         _shape(
             "project",
-            FieldShape("name", TEXT), FieldShape("note", TEXT), FieldShape("amount", MONEY), FieldShape("cost", MONEY),
-            FieldShape("rate", PERCENT), FieldShape("factor", DECIMAL), FieldShape("count_of", INTEGER),
-            FieldShape("units", INTEGER), FieldShape("due", DATE), FieldShape("begun", DATE), FieldShape("seen", DATETIME),
-            FieldShape("ended", DATETIME), FieldShape("active", BOOLEAN), FieldShape("urgent", BOOLEAN),
-            FieldShape("stage", Type("select", of="stages"), None, STAGE), FieldShape("tags", Type("list", of="colours")),
-            _lookup("client", "client"), _lookup("owner", "user"),
+            FieldShape("name", TEXT),
+            FieldShape("note", TEXT),
+            FieldShape("amount", MONEY),
+            FieldShape("cost", MONEY),
+            FieldShape("rate", PERCENT),
+            FieldShape("factor", DECIMAL),
+            FieldShape("count_of", INTEGER),
+            FieldShape("units", INTEGER),
+            FieldShape("due", DATE),
+            FieldShape("begun", DATE),
+            FieldShape("seen", DATETIME),
+            FieldShape("ended", DATETIME),
+            FieldShape("active", BOOLEAN),
+            FieldShape("urgent", BOOLEAN),
+            FieldShape("stage", Type("select", of="stages"), None, STAGE),
+            FieldShape("tags", Type("list", of="colours")),
+            _lookup("client", "client"),
+            _lookup("owner", "user"),
             children=(ChildShape("lines", "line", "project"),),
         ),
-        _shape("line", FieldShape("price", DECIMAL), FieldShape("quantity", INTEGER), FieldShape("number", INTEGER),
-               FieldShape("label", TEXT), FieldShape("day", DATE), _lookup("project", "project")),
-        _shape("client", FieldShape("region", TEXT), FieldShape("vip", BOOLEAN), FieldShape("since", DATE),
-               _lookup("owner", "user"), _lookup("parent", "client"),
-               children=(ChildShape("projects", "project", "client"),)),
+        _shape(
+            "line",
+            FieldShape("price", DECIMAL),
+            FieldShape("quantity", INTEGER),
+            FieldShape("number", INTEGER),
+            FieldShape("label", TEXT),
+            FieldShape("day", DATE),
+            _lookup("project", "project"),
+        ),
+        _shape(
+            "client",
+            FieldShape("region", TEXT),
+            FieldShape("vip", BOOLEAN),
+            FieldShape("since", DATE),
+            _lookup("owner", "user"),
+            _lookup("parent", "client"),
+            children=(ChildShape("projects", "project", "client"),),
+        ),
         _shape("user", FieldShape("region", TEXT), FieldShape("name", TEXT), _lookup("manager", "user")),
     )
 }
 OPTIONS = {
-    "stages": ("open", "won", "lost"), "categories": ("open", "closed"), "colours": ("red", "green", "blue"),
+    "stages": ("open", "won", "lost"),
+    "categories": ("open", "closed"),
+    "colours": ("red", "green", "blue"),
 }
 
 
@@ -80,9 +115,17 @@ QUERY = Scope(SCHEMA, "query", row="project")
 MEASURE = Scope(SCHEMA, "measure", rows="project")
 
 COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
-    "text": sa.Text(), "select": sa.Text(), "integer": sa.BigInteger(), "decimal": sa.Numeric(), "money": sa.Numeric(),
-    "percent": sa.Numeric(), "boolean": sa.Boolean(), "date": sa.Date(), "datetime": sa.DateTime(timezone=True),
-    "reference": sa.Uuid(), "list": sa.ARRAY(sa.Text()),
+    "text": sa.Text(),
+    "select": sa.Text(),
+    "integer": sa.BigInteger(),
+    "decimal": sa.Numeric(),
+    "money": sa.Numeric(),
+    "percent": sa.Numeric(),
+    "boolean": sa.Boolean(),
+    "date": sa.Date(),
+    "datetime": sa.DateTime(timezone=True),
+    "reference": sa.Uuid(),
+    "list": sa.ARRAY(sa.Text()),
 }
 
 
@@ -116,7 +159,8 @@ class Columns:
         made = expression.aggregate(node, self)
         source = sa.table("line")
         meets = sa.column("project", sa.Uuid(), _selectable=source) == sa.column(
-            "id", sa.Uuid(), _selectable=sa.table("project"))
+            "id", sa.Uuid(), _selectable=sa.table("project")
+        )
         outer = sa.table("project")
 
         def over(column: Any) -> Any:

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import asyncpg
 import pytest
 
 from engine.sql import expression
 from metamodel.formula.check import check
 from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
 from metamodel.formula.parse import parse
+from tests.formula.database import Database
 from tests.formula.shapes import ROW, Columns, sql_of, tree
 
 EXAMPLES = [(name, example) for name, f in FUNCTIONS.items() for example in f.examples]
-
-
-class Database:
-    """One connection with an empty search path, used from plain tests."""
-
-    def __init__(self, url: str) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.connection = self.loop.run_until_complete(
-            asyncpg.connect(url, server_settings={"search_path": "", "timezone": "America/New_York"}))
-
-    def row(self, statement: str, *values: Any) -> Any:
-        return self.loop.run_until_complete(self.connection.fetchrow(statement, *values))
-
-    def rows(self, statement: str, *values: Any) -> Any:
-        return self.loop.run_until_complete(self.connection.fetch(statement, *values))
-
-    def execute(self, statement: str) -> None:
-        self.loop.run_until_complete(self.connection.execute(statement))
-
-    def close(self) -> None:
-        self.loop.run_until_complete(self.connection.close())
-        self.loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,12 @@ object: item
 field: stage
 start: [new]
 stages:
-  new: {category: open, probability: 10%, required: [amount], exit: {ok: {valid_when: amount > 0, message: no}}, limit: 14 days}
+  new:
+    category: open
+    probability: 10%
+    required: [amount]
+    exit: {ok: {valid_when: amount > 0, message: no}}
+    limit: 14 days
   done: {category: won, read_only: [amount]}
   dead: {category: lost}
 moves:

@@ -88,6 +88,7 @@ def test_inline_options_make_a_value_set_of_the_field(tmp_path: Path) -> None:
 
 
 def test_moves_with_several_sources_and_stage_numbers(tmp_path: Path) -> None:
+    """`from` takes one stage or a list of them."""
     process = load_text(tmp_path, RICH).model.processes["item_life"]
     assert [(m.source, m.target, m.reason, m.within_days) for m in process.moves] == [
         ("new", "dead", True, 90), ("done", "dead", True, 90), ("new", "done", False, None)]  # fmt: skip
@@ -97,6 +98,7 @@ def test_moves_with_several_sources_and_stage_numbers(tmp_path: Path) -> None:
 
 
 def test_fields_but_some_are_expanded(tmp_path: Path) -> None:
+    """`except` becomes the set of all other fields."""
     role = load_text(tmp_path, RICH).model.roles["clerk"]
     granted = role.objects["item"]["edit"].fields
     assert granted is not None and "amount" not in granted and {"name", "owner"} <= granted
@@ -156,6 +158,13 @@ def test_two_packs_of_one_name(tmp_path: Path) -> None:
     write_pack(tmp_path / "a", {})
     write_pack(tmp_path / "b", {}, MANIFEST.format(name="a"))
     assert "M107" in [i.code for i in refused(lambda: load_packs([tmp_path / "a", tmp_path / "b"]))]
+
+
+def test_a_folder_without_a_pack(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "none"):
+        issues = refused(lambda folder=folder: load_packs([tmp_path / folder]))
+        assert [(i.code, i.hint) for i in issues] == [("M102", "a pack has a pack.yaml")]
 
 
 def test_a_broken_manifest_is_reported_with_its_pack(tmp_path: Path) -> None:
@@ -247,3 +256,27 @@ def test_a_text_missing_in_a_declared_locale_is_a_warning(tmp_path: Path) -> Non
     warnings = load_packs([folder]).warnings
     found = {(w.code, w.where.line, w.where.column) for w in warnings if w.where and w.where.file.endswith("i.yaml")}
     assert found == {("M219", 7, 1)}
+
+
+KIND_PATCHES = {
+    "value_set": ("tags: {options: {cold: {active: false}}}", "value_sets.tags.options.cold.active", False),
+    "process": ("item_life: {stages: {new: {limit: 3 days}}}", "processes.item_life.stages.new.limit_days", 3),
+    "report": ("by_stage: {limit: 7}", "reports.by_stage.limit", 7),
+    "workflow": ("follow: {run_as: clerk}", "workflows.follow.run_as", "clerk"),
+    "role": ("clerk: {capabilities: []}", "roles.clerk.capabilities", frozenset()),
+    "seed": ("first: {records: [{name: B}]}", "seeds.first.records", ({"name": "B"},)),
+}
+
+
+@pytest.mark.parametrize("kind", KIND_PATCHES)
+def test_every_kind_can_be_patched(tmp_path: Path, kind: str) -> None:
+    patch, address, wanted = KIND_PATCHES[kind]
+    found: object = load_patched(tmp_path, RICH, TENANT + f"patches:\n  {kind}: {{{patch}}}\n").model
+    for step in address.split("."):
+        found = found[step] if isinstance(found, dict) else getattr(found, step)
+    assert found == wanted
+
+
+def test_another_language_is_refused(tmp_path: Path) -> None:
+    write_pack(tmp_path / "sample", {}, MANIFEST.format(name="sample").replace("language: 1", "language: 2"))
+    assert [(i.code, i.hint) for i in refused(lambda: load_packs([tmp_path / "sample"]))] == [("S105", "allowed: 1")]

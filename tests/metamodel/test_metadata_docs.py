@@ -28,7 +28,9 @@ def test_the_page_of_codes_lists_every_code_with_its_title_and_no_other() -> Non
 
 def test_every_code_that_the_front_uses_is_declared() -> None:
     root = Path(__file__).parents[2] / "metamodel"
-    used = {code for path in root.rglob("*.py") for code in re.findall(r'"([YSM]\d{3})"', path.read_text(encoding="utf-8"))}
+    used = {
+        code for path in root.rglob("*.py") for code in re.findall(r'"([YSM]\d{3})"', path.read_text(encoding="utf-8"))
+    }
     assert used == set(CODES)
 
 

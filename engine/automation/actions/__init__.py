@@ -1,1 +1,18 @@
-"""One action of a workflow a file."""
+"""What a workflow can do: one module an action, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from engine.automation.actions import create_record, notify, set_fields
+from engine.automation.actions.step import Step
+from metamodel.kinds.workflow import Action, CreateRecord, Notify, SetFields
+
+Perform = Callable[[Step, Any], Awaitable[dict[str, Any]]]
+
+ACTIONS: dict[type[Action], Perform] = {
+    SetFields: set_fields.perform,
+    CreateRecord: create_record.perform,
+    Notify: notify.perform,
+}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from metamodel.formula.functions import aggregate, date, lists, logic, number, operators, text
+from metamodel.formula.functions import aggregate, conditions, date, lists, logic, moves, number, operators, text
 
-__all__ = ["aggregate", "date", "lists", "logic", "number", "operators", "text"]
+__all__ = ["aggregate", "conditions", "date", "lists", "logic", "moves", "number", "operators", "text"]

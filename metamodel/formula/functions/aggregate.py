@@ -30,7 +30,12 @@ def _count(of: Type | None) -> Type:
     return INTEGER.blank(False)
 
 
-@aggregation("COUNT", returns=_count, value="optional", examples=("COUNT(lines)", "COUNT(lines[amount > 10])", "COUNT(lines.amount)"))
+@aggregation(
+    "COUNT",
+    returns=_count,
+    value="optional",
+    examples=("COUNT(lines)", "COUNT(lines[amount > 10])", "COUNT(lines.amount)"),
+)
 def count(site: Site, value: Column | None, where: Condition | None, order: Sequence[Column]) -> Column:
     """The number of rows; with a value, of the rows where it is not blank."""
     return filtered(func.count(literal_column("*") if value is None else value, type_=sql.SQL_TYPES["integer"]), where)
@@ -48,14 +53,23 @@ def exists(site: Site, value: Column | None, where: Condition | None, order: Seq
     return filtered(func.count(literal_column("*"), type_=sql.SQL_TYPES["integer"]), where) > sql.whole(0)
 
 
-@aggregation("SUM", returns=lambda of: _same(of).blank(False), takes=numeric("duration"), examples=("SUM(lines.amount)", "SUM(lines, price * quantity)"))
+@aggregation(
+    "SUM",
+    returns=lambda of: _same(of).blank(False),
+    takes=numeric("duration"),
+    examples=("SUM(lines.amount)", "SUM(lines, price * quantity)"),
+)
 def sum_(site: Site, value: Column | None, where: Condition | None, order: Sequence[Column]) -> Column:
     """The sum; of nothing it is 0."""
     return func.coalesce(filtered(func.sum(value, type_=NUMERIC), where), sql.whole(0), type_=NUMERIC)
 
 
-@aggregation("AVERAGE", returns=lambda of: (DECIMAL if _same(of).kind == "integer" else _same(of)).rough(), takes=numeric("duration"),
-             examples=("AVERAGE(lines.amount)",))
+@aggregation(
+    "AVERAGE",
+    returns=lambda of: (DECIMAL if _same(of).kind == "integer" else _same(of)).rough(),
+    takes=numeric("duration"),
+    examples=("AVERAGE(lines.amount)",),
+)
 def average(site: Site, value: Column | None, where: Condition | None, order: Sequence[Column]) -> Column:
     """The mean; of nothing it is blank."""
     return sql.quotient(filtered(func.sum(value, type_=NUMERIC), where), filtered(func.count(value), where))
@@ -89,8 +103,12 @@ _end("FIRST", "The value of the first row in the order given; rows of blank orde
 _end("LAST", "The value of the last row in the order given; rows of blank order are passed over.")
 
 
-@aggregation("MEDIAN", returns=lambda of: (DECIMAL if _same(of).kind == "integer" else _same(of)).rough(), takes=numeric("duration"),
-             examples=("MEDIAN(lines.amount)",))
+@aggregation(
+    "MEDIAN",
+    returns=lambda of: (DECIMAL if _same(of).kind == "integer" else _same(of)).rough(),
+    takes=numeric("duration"),
+    examples=("MEDIAN(lines.amount)",),
+)
 def median(site: Site, value: Column | None, where: Condition | None, order: Sequence[Column]) -> Column:
     """The middle value, or the mean of the two in the middle; of nothing it is blank."""
     assert value is not None

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Date, DateTime, Integer, Numeric, and_, case, cast, func
+from sqlalchemy import Date, DateTime, Integer, Numeric, case, cast, func, or_
 
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.moves import add_days_bounds
 from metamodel.formula.functions.number import blank_flags
-from metamodel.formula.functions.operators import add_days_bounds
 from metamodel.formula.functions.registry import (
-    Builder, Column, Condition, Param, Site, function, numeric, rewritten,
+    Builder,
+    Column,
+    Condition,
+    Param,
+    Site,
+    function,
+    rewritten,
 )
 from metamodel.formula.typed import Call, Literal, Node, System
 from metamodel.formula.types import DATE, DATETIME, DECIMAL, INTEGER, Kind, Type
 
 DATE_OR_TIME: frozenset[Kind] = frozenset({"date", "datetime"})
 NUMERIC = Numeric()
+WHOLE: frozenset[Kind] = frozenset({"integer"})
 D = Param("date", DATE_OR_TIME)
-ONLY_DATE = Param("date", frozenset({"date"}))
-N = Param("number", numeric())
 UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 FIRST_MONTH, LAST_MONTH = 12, 119_999
 
@@ -58,9 +63,16 @@ _part("DAY", "day", "The day of the month.", "DAY(@2024-05-31) = 31")
 _part("HOUR", "hour", "The hour, 0 to 23.", "HOUR(@14:30) = 14", takes=Param("time", frozenset({"datetime", "time"})))
 
 
-@function("WEEKDAY", "date", D, Param("first", frozenset({"integer"}), optional=True), returns=whole, volatility="zoned",
-          guard=lambda site, d, first=None: None if first is None else first.not_in([sql.whole(i) for i in (1, 2, 3)]),
-          examples=("WEEKDAY(@2024-06-02) = 1", "WEEKDAY(@2024-06-02, 2) = 7", "WEEKDAY(@2024-06-02, 3) = 6"))
+@function(
+    "WEEKDAY",
+    "date",
+    D,
+    Param("first", frozenset({"integer"}), optional=True),
+    returns=whole,
+    volatility="zoned",
+    guard=lambda site, d, first=None: None if first is None else first.not_in([sql.whole(i) for i in (1, 2, 3)]),
+    examples=("WEEKDAY(@2024-06-02) = 1", "WEEKDAY(@2024-06-02, 2) = 7", "WEEKDAY(@2024-06-02, 3) = 6"),
+)
 def weekday(site: Site, d: Column, first: Column | None = None) -> Column:
     """The day of the week: 1 Sunday to 7 Saturday; with 2: 1 Monday to 7 Sunday; with 3: 0 Monday to 6 Sunday."""
     day = local(site, d)
@@ -68,17 +80,22 @@ def weekday(site: Site, d: Column, first: Column | None = None) -> Column:
     if first is None:
         return sunday
     monday = sql.part("isodow", day)
-    return case((first == sql.whole(1), sunday), (first == sql.whole(2), monday),
-                (first == sql.whole(3), monday - sql.whole(1)))
+    return case(
+        (first == sql.whole(1), sunday), (first == sql.whole(2), monday), (first == sql.whole(3), monday - sql.whole(1))
+    )
 
 
 # -- making dates ---------------------------------------------------------------------------------------------------
 
+
 def _first_of(months: Column) -> Column:
     """The first day of a month counted from year 0, which lies within the years 1 to 9999."""
     return func.make_date(
-        cast(func.div(months, sql.whole(12)), Integer), cast(func.mod(months, sql.whole(12)), Integer) + sql.whole(1),
-        sql.whole(1), type_=Date())
+        cast(func.div(months, sql.whole(12)), Integer),
+        cast(func.mod(months, sql.whole(12)), Integer) + sql.whole(1),
+        sql.whole(1),
+        type_=Date(),
+    )
 
 
 def _date_months(y: Column, m: Column) -> Column:
@@ -94,21 +111,30 @@ def _date_start(y: Column, m: Column) -> Column:
 def _date_guard(site: Site, y: Column, m: Column, d: Column) -> Condition:
     months = _date_months(y, m)
     off = add_days_bounds(_date_start(y, m), func.trunc(sql.num(d), type_=NUMERIC) - sql.whole(1))[1]
-    known = and_(*(x.is_not(None) for x, a in zip((y, m, d), site.args, strict=True) if a.type.nullable))
-    bad = sql.any_of(months < sql.whole(FIRST_MONTH), months > sql.whole(LAST_MONTH), off)
-    return sql.all_of(known, bad) if any(a.type.nullable for a in site.args) else bad  # type: ignore[arg-type, return-value]
+    bad = or_(months < sql.whole(FIRST_MONTH), months > sql.whole(LAST_MONTH), off)
+    # The parts of DATE are clamped apart from each other, so a blank one does not make the others blank.
+    known = [x.is_not(None) for x, arg in zip((y, m, d), site.args, strict=True) if arg.type.nullable]
+    return sql.all_of(*known, bad)
 
 
-@function("DATE", "date", Param("year", numeric()), Param("month", numeric()), Param("day", numeric()),
-          returns=lambda args: blank_flags(DATE, args), guard=_date_guard,
-          examples=("DATE(2024, 2, 29) = @2024-02-29", "DATE(2024, 13, 1) = @2025-01-01",
-                    "DATE(2024, 3, 0) = @2024-02-29", "DATE(10000, 1, 1) -> error"))
+@function(
+    "DATE",
+    "date",
+    Param("year", WHOLE),
+    Param("month", WHOLE),
+    Param("day", WHOLE),
+    returns=lambda args: blank_flags(DATE, args),
+    guard=_date_guard,
+    examples=(
+        "DATE(2024, 2, 29) = @2024-02-29",
+        "DATE(2024, 13, 1) = @2025-01-01",
+        "DATE(2024, 3, 0) = @2024-02-29",
+        "DATE(10000, 1, 1) -> error",
+    ),
+)
 def date_(site: Site, y: Column, m: Column, d: Column) -> Column:
     """The date; months and days beyond their range roll over, so DATE(y, m + 1, 0) is the end of the month."""
     return add_days_bounds(_date_start(y, m), func.trunc(sql.num(d), type_=NUMERIC) - sql.whole(1))[0]
-
-
-DATE_PATTERN = r"^\s*(\d{4})-(\d{2})-(\d{2})\s*$"
 
 
 def _text_part(text: Column, keep: int) -> Column:
@@ -131,14 +157,26 @@ def _datevalue_guard(site: Site, text: Column) -> Condition | None:
     if site.args[0].type.kind != "text":
         return None
     year, month, days = (_text_part(text, i) for i in range(3))
-    bad = sql.any_of(year.is_(None), year < sql.whole(1), month < sql.whole(1), month > sql.whole(12), days < sql.whole(1),
-                     sql.part("month", _text_date(text)) != month)
-    return sql.all_of(text.is_not(None), bad)  # type: ignore[arg-type]
+    bad = or_(
+        year.is_(None),
+        year < sql.whole(1),
+        month < sql.whole(1),
+        month > sql.whole(12),
+        days < sql.whole(1),
+        sql.part("month", _text_date(text)) != month,
+    )
+    return sql.all_of(text.is_not(None), bad)
 
 
-@function("DATEVALUE", "date", Param("value", frozenset({"text", "datetime", "date"})), volatility="zoned",
-          returns=lambda args: blank_flags(DATE, args), guard=_datevalue_guard,
-          examples=('DATEVALUE("2024-02-29") = @2024-02-29', 'DATEVALUE("2023-02-29") -> error', 'DATEVALUE("x") -> error'))
+@function(
+    "DATEVALUE",
+    "date",
+    Param("value", frozenset({"text", "datetime", "date"})),
+    volatility="zoned",
+    returns=lambda args: blank_flags(DATE, args),
+    guard=_datevalue_guard,
+    examples=('DATEVALUE("2024-02-29") = @2024-02-29', 'DATEVALUE("2023-02-29") -> error', 'DATEVALUE("x") -> error'),
+)
 def datevalue(site: Site, value: Column) -> Column:
     """The date of a date-time in the tenant's zone, or the date that a text like 2024-01-31 writes."""
     kind = site.args[0].type.kind
@@ -148,6 +186,7 @@ def datevalue(site: Site, value: Column) -> Column:
 
 
 # -- moving dates ---------------------------------------------------------------------------------------------------
+
 
 def _timestamp(site: Site, column: Column) -> Column:
     return local(site, column) if site.args[0].type.kind == "datetime" else cast(column, DateTime)
@@ -162,7 +201,7 @@ def _back(site: Site, moved: Column) -> Column:
 
 def month_guard(site: Site, d: Column, n: Column) -> Condition:
     index = sql.month_index(_timestamp(site, d)) + func.trunc(sql.num(n), type_=NUMERIC)
-    return sql.any_of(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))  # type: ignore[return-value]
+    return or_(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))
 
 
 def add_months(stamp: Column, n: Column) -> Column:
@@ -172,29 +211,52 @@ def add_months(stamp: Column, n: Column) -> Column:
         months: Column = sql.whole(int(n.value))
     else:
         n = sql.num(n)
-        held = func.least(func.greatest(n, sql.whole(FIRST_MONTH) - index, sql.whole(-120_000)),
-                          sql.whole(LAST_MONTH) - index, sql.whole(120_000), type_=NUMERIC)
+        held = func.least(
+            func.greatest(n, sql.whole(FIRST_MONTH) - index, sql.whole(-120_000)),
+            sql.whole(LAST_MONTH) - index,
+            sql.whole(120_000),
+            type_=NUMERIC,
+        )
         months = case((n.is_(None), None), else_=cast(func.trunc(held, type_=NUMERIC), Integer))
     return stamp.op("+", precedence=7, return_type=DateTime())(func.make_interval(sql.whole(0), months))
 
 
-MONTHS = Param("months", numeric())
+MONTHS = Param("months", WHOLE)
 
 
 def moved_type(args: tuple[Node, ...]) -> Type:
     return blank_flags(args[0].type, args)
 
 
-@function("EDATE", "date", D, MONTHS, returns=moved_type, guard=month_guard, volatility="zoned",
-          examples=("EDATE(@2024-01-31, 1) = @2024-02-29", "EDATE(@2024-03-31, -1) = @2024-02-29",
-                    "EDATE(@2024-01-31, 120000) -> error"))
+@function(
+    "EDATE",
+    "date",
+    D,
+    MONTHS,
+    returns=moved_type,
+    guard=month_guard,
+    volatility="zoned",
+    examples=(
+        "EDATE(@2024-01-31, 1) = @2024-02-29",
+        "EDATE(@2024-03-31, -1) = @2024-02-29",
+        "EDATE(@2024-01-31, 120000) -> error",
+    ),
+)
 def edate(site: Site, d: Column, n: Column) -> Column:
     """The same day some months later, or the last day of a shorter month."""
     return _back(site, add_months(_timestamp(site, d), n))
 
 
-@function("EOMONTH", "date", D, MONTHS, returns=lambda args: blank_flags(DATE, args), guard=month_guard,
-          volatility="zoned", examples=("EOMONTH(@2024-01-15, 1) = @2024-02-29", "EOMONTH(@2024-01-15, 0) = @2024-01-31"))
+@function(
+    "EOMONTH",
+    "date",
+    D,
+    MONTHS,
+    returns=lambda args: blank_flags(DATE, args),
+    guard=month_guard,
+    volatility="zoned",
+    examples=("EOMONTH(@2024-01-15, 1) = @2024-02-29", "EOMONTH(@2024-01-15, 0) = @2024-01-31"),
+)
 def eomonth(site: Site, d: Column, n: Column) -> Column:
     """The last day of the month some months later."""
     start = func.date_trunc(sql.text("month"), add_months(_timestamp(site, d), n), type_=DateTime())
@@ -211,25 +273,41 @@ def _dateadd(c: Builder, args: tuple[Node, ...]) -> Node:
     d, n, unit = args
     name = str(unit.value).lower()  # type: ignore[attr-defined]
     if name in IN_MONTHS:
-        return c.call("EDATE", d, c.call("*", c.call("TRUNC", n), Literal(INTEGER.blank(False), IN_MONTHS[name])))
+        return c.call("EDATE", d, c.call("*", n, Literal(INTEGER.blank(False), IN_MONTHS[name])))
     if d.type.kind == "date":
         if name not in ("week", "day"):
             return c.fail("E202", unit, f"a date has no {name}s", "use a date-time")
-        return c.call("+", d, c.call("*", c.call("TRUNC", n), Literal(INTEGER.blank(False), IN_SECONDS[name] // 86_400)))
+        return c.call("+", d, c.call("*", n, Literal(INTEGER.blank(False), IN_SECONDS[name] // 86_400)))
     seconds = Literal(Type("duration", nullable=False), IN_SECONDS[name])
-    return c.call("+", d, c.call("*", c.call("TRUNC", n), seconds))
+    return c.call("+", d, c.call("*", n, seconds))
 
 
-@rewritten("DATEADD", "date", D, Param("count", numeric()), UNIT,
-           examples=('DATEADD(@2024-01-31, 1, "month") = @2024-02-29', 'DATEADD(@2024-01-31, 2, "week") = @2024-02-14'))
+@rewritten(
+    "DATEADD",
+    "date",
+    D,
+    Param("count", WHOLE),
+    UNIT,
+    examples=('DATEADD(@2024-01-31, 1, "month") = @2024-02-29', 'DATEADD(@2024-01-31, 2, "week") = @2024-02-14'),
+)
 def dateadd(c: Builder, args: tuple[Node, ...]) -> Node:
     """The date or date-time moved by whole units."""
     return _dateadd(c, args)
 
 
-@function("DATETRUNC", "date", D, UNIT, returns=lambda args: args[0].type, volatility="zoned",
-          examples=('DATETRUNC(@2024-05-17, "month") = @2024-05-01', 'DATETRUNC(@2024-05-17, "quarter") = @2024-04-01',
-                    'DATETRUNC(@2024-05-17, "week") = @2024-05-13'))
+@function(
+    "DATETRUNC",
+    "date",
+    D,
+    UNIT,
+    returns=lambda args: args[0].type,
+    volatility="zoned",
+    examples=(
+        'DATETRUNC(@2024-05-17, "month") = @2024-05-01',
+        'DATETRUNC(@2024-05-17, "quarter") = @2024-04-01',
+        'DATETRUNC(@2024-05-17, "week") = @2024-05-13',
+    ),
+)
 def datetrunc(site: Site, d: Column, unit: Column) -> Column:
     """The beginning of the unit that holds the date; weeks begin on Monday."""
     name = str(site.args[1].value).lower()  # type: ignore[attr-defined]
@@ -243,11 +321,20 @@ def _days(a: Column, b: Column) -> Column:
     return b.op("-", precedence=7, return_type=Integer())(a)
 
 
-@function("DATEDIF", "date", Param("start", frozenset({"date"})), Param("end", frozenset({"date"})),
-          Param("unit", frozenset({"text"}), constant=True, choices=DIF_UNITS), returns=whole,
-          guard=lambda site, a, b, unit: a > b,
-          examples=('DATEDIF(@2024-01-31, @2024-02-29, "month") = 0', 'DATEDIF(@2020-02-29, @2024-02-28, "year") = 3',
-                    'DATEDIF(@2024-02-01, @2024-01-01, "day") -> error'))
+@function(
+    "DATEDIF",
+    "date",
+    Param("start", frozenset({"date"})),
+    Param("end", frozenset({"date"})),
+    Param("unit", frozenset({"text"}), constant=True, choices=DIF_UNITS),
+    returns=whole,
+    guard=lambda site, a, b, unit: a > b,
+    examples=(
+        'DATEDIF(@2024-01-31, @2024-02-29, "month") = 0',
+        'DATEDIF(@2020-02-29, @2024-02-28, "year") = 3',
+        'DATEDIF(@2024-02-01, @2024-01-01, "day") -> error',
+    ),
+)
 def datedif(site: Site, a: Column, b: Column, unit: Column) -> Column:
     """Complete years, months or days from one date to a later one; an error where the end comes first."""
     name = str(site.args[2].value).lower()[0]  # type: ignore[attr-defined]
@@ -266,14 +353,24 @@ def _days_between(c: Builder, args: tuple[Node, ...]) -> Node:
     return Call(blank_flags(DECIMAL, args).rough(), "/", (args[0], Literal(DECIMAL.blank(False), 86_400)))
 
 
-@rewritten("DAYS", "date", Param("end", frozenset({"date", "duration"})), Param("start", frozenset({"date"}), optional=True),
-           examples=("DAYS(@2024-03-01, @2024-02-28) = 2", "DAYS(36hours) = 1.5"))
+@rewritten(
+    "DAYS",
+    "date",
+    Param("end", frozenset({"date", "duration"})),
+    Param("start", frozenset({"date"}), optional=True),
+    examples=("DAYS(@2024-03-01, @2024-02-28) = 2", "DAYS(36hours) = 1.5"),
+)
 def days(c: Builder, args: tuple[Node, ...]) -> Node:
     """Days from `start` to `end`, or the length of a duration in days."""
     return _days_between(c, args)
 
 
-@rewritten("HOURS", "date", Param("duration", frozenset({"duration"})), examples=("HOURS(2days) = 48", "HOURS(30minutes) = 0.5"))
+@rewritten(
+    "HOURS",
+    "date",
+    Param("duration", frozenset({"duration"})),
+    examples=("HOURS(2days) = 48", "HOURS(30minutes) = 0.5"),
+)
 def hours(c: Builder, args: tuple[Node, ...]) -> Node:
     """The length of a duration in hours."""
     return Call(blank_flags(DECIMAL, args).rough(), "/", (args[0], Literal(DECIMAL.blank(False), 3_600)))

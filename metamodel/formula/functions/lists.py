@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import Boolean
 from sqlalchemy.dialects.postgresql import array
 
-from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import Builder, Column, Param, Site, function
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import BOOLEAN, ERROR, Type

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, func
+from typing import Any
+
+from sqlalchemy import case, func, or_
 from sqlalchemy import null as sql_null
 
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.operators import condition
-from metamodel.formula.functions.registry import Builder, Lowered, Param, Site, lazy_function, rewritten
+from metamodel.formula.functions.conditions import condition
+from metamodel.formula.functions.registry import Builder, Condition, Lowered, Param, Site, lazy_function, rewritten
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import BOOLEAN, ERROR
 
@@ -33,24 +35,47 @@ def choose(c: Builder, conditions: tuple[Node, ...], branches: tuple[Node, ...],
     return Call(of, "if", (*args, *joined[len(plain) :]))
 
 
-@rewritten("IF", "logic", CONDITION, Param("then"), Param("else", optional=True),
-           examples=('IF(1 < 2, "a", "b") = "a"', "IF(FALSE, 1) -> NULL", "IF(TRUE, 1, 1/0) = 1"))
+@rewritten(
+    "IF",
+    "logic",
+    CONDITION,
+    Param("then"),
+    Param("else", optional=True),
+    examples=('IF(1 < 2, "a", "b") = "a"', "IF(FALSE, 1) -> NULL", "IF(TRUE, 1, 1/0) = 1"),
+)
 def if_(c: Builder, args: tuple[Node, ...]) -> Node:
     """One value or the other; only the one chosen is evaluated. Without `else` it is blank."""
     return choose(c, args[:1], args[1:2], args[2] if len(args) == 3 else None)
 
 
-@rewritten("IFS", "logic", CONDITION, Param("then"), Param("more", repeat=True, optional=True),
-           examples=('IFS(1 > 2, "a", 2 > 1, "b") = "b"', "IFS(FALSE, 1, 7) = 7"))
+@rewritten(
+    "IFS",
+    "logic",
+    CONDITION,
+    Param("then"),
+    Param("more", repeat=True, optional=True),
+    examples=('IFS(1 > 2, "a", 2 > 1, "b") = "b"', "IFS(FALSE, 1, 7) = 7"),
+)
 def ifs(c: Builder, args: tuple[Node, ...]) -> Node:
     """The value after the first condition that holds; a last value without condition is the default."""
     pairs = len(args) // 2 * 2
     return choose(c, args[0:pairs:2], args[1:pairs:2], args[-1] if len(args) % 2 else None)
 
 
-@rewritten("CASE", "logic", Param("value"), Param("match"), Param("then"), Param("more", repeat=True, optional=True),
-           aliases=("SWITCH",), examples=('CASE(2, 1, "a", 2, "b", "c") = "b"', 'CASE(3, 1, "a", 2, "b") -> NULL',
-                                          'CASE(NULL, NULL, "blank", "other") = "blank"'))
+@rewritten(
+    "CASE",
+    "logic",
+    Param("value"),
+    Param("match"),
+    Param("then"),
+    Param("more", repeat=True, optional=True),
+    aliases=("SWITCH",),
+    examples=(
+        'CASE(2, 1, "a", 2, "b", "c") = "b"',
+        'CASE(3, 1, "a", 2, "b") -> NULL',
+        'CASE(NULL, NULL, "blank", "other") = "blank"',
+    ),
+)
 def case_(c: Builder, args: tuple[Node, ...]) -> Node:
     """The value after the first match that equals `value`; a last one without match is the default. Blank matches
     blank."""
@@ -65,7 +90,8 @@ def choice(site: Site, *parts: Lowered) -> Lowered:
     """Conditions and values in turn; a last value without condition is the default."""
     pairs = [(parts[i], parts[i + 1], site.args[i]) for i in range(0, len(parts) - 1, 2)]
     default = parts[-1] if len(parts) % 2 else None
-    whens, guards = [], []
+    whens: list[tuple[Any, Any]] = []
+    guards: list[tuple[Any, Any]] = []
     for cond, branch, node in pairs:
         if node.type.nullable:
             whens.append((cond.value.is_(None), sql_null()))
@@ -86,15 +112,27 @@ def choice(site: Site, *parts: Lowered) -> Lowered:
     )
 
 
-@rewritten("BETWEEN", "logic", Param("value"), Param("low"), Param("high"),
-           examples=("BETWEEN(2, 1, 3)", "BETWEEN(3, 1, 3)", "NOT BETWEEN(NULL, 1, 3)"))
+@rewritten(
+    "BETWEEN",
+    "logic",
+    Param("value"),
+    Param("low"),
+    Param("high"),
+    examples=("BETWEEN(2, 1, 3)", "BETWEEN(3, 1, 3)", "NOT BETWEEN(NULL, 1, 3)"),
+)
 def between(c: Builder, args: tuple[Node, ...]) -> Node:
     """Whether the value lies between the two bounds, which count as inside."""
     return c.call("and", c.call(">=", args[0], args[1]), c.call("<=", args[0], args[2]))
 
 
-@lazy_function("ISBLANK", "logic", Param("value"), returns=BOOLEAN, aliases=("ISNULL",),
-               examples=("ISBLANK(NULL)", 'ISBLANK("")', "NOT ISBLANK(0)", "NOT ISBLANK(FALSE)", "ISBLANK(1/0) -> error"))
+@lazy_function(
+    "ISBLANK",
+    "logic",
+    Param("value"),
+    returns=BOOLEAN,
+    aliases=("ISNULL",),
+    examples=("ISBLANK(NULL)", 'ISBLANK("")', "NOT ISBLANK(0)", "NOT ISBLANK(FALSE)", "ISBLANK(1/0) -> error"),
+)
 def isblank(site: Site, a: Lowered) -> Lowered:
     """Whether there is no value: nothing, an empty text or an empty list; never 0 or FALSE."""
     of = site.args[0].type
@@ -102,7 +140,7 @@ def isblank(site: Site, a: Lowered) -> Lowered:
         return Lowered(sql.FALSE, a.guard)
     blank = a.value.is_(None)
     if of.kind == "list":
-        blank = sql.any_of(blank, func.cardinality(a.value) == sql.whole(0))  # type: ignore[assignment]
+        return Lowered(or_(blank, func.cardinality(a.value) == sql.whole(0)), a.guard)
     return Lowered(blank, a.guard)
 
 
@@ -113,24 +151,40 @@ def _first_filled(c: Builder, args: tuple[Node, ...]) -> Node:
     return Call(of.blank(all(arg.type.nullable for arg in joined)), "BLANKVALUE", joined)
 
 
-@lazy_function("BLANKVALUE", "logic", Param("value"), Param("otherwise", repeat=True), resolve=_first_filled,
-               aliases=("COALESCE", "NULLVALUE"),
-               examples=("BLANKVALUE(NULL, 5) = 5", 'BLANKVALUE("", "x") = "x"', "BLANKVALUE(0, 5) = 0"))
+@lazy_function(
+    "BLANKVALUE",
+    "logic",
+    Param("value"),
+    Param("otherwise", repeat=True),
+    resolve=_first_filled,
+    aliases=("COALESCE", "NULLVALUE"),
+    examples=("BLANKVALUE(NULL, 5) = 5", 'BLANKVALUE("", "x") = "x"', "BLANKVALUE(0, 5) = 0"),
+)
 def blankvalue(site: Site, *parts: Lowered) -> Lowered:
     """The first value that is not blank."""
     if site.call.type.kind == "boolean":
         return parts[0]
-    guard, seen = parts[0].guard, parts[0].value.is_(None)
+    guard: Condition | None = parts[0].guard
+    seen: Condition = parts[0].value.is_(None)
     for part in parts[1:]:
         if part.guard is not None:
             guard = sql.any_of(guard, sql.all_of(seen, part.guard))
         seen = sql.all_of(seen, part.value.is_(None))
-    return Lowered(func.coalesce(*(part.value for part in parts), type_=parts[0].value.type), guard,
-                   digits=max(p.digits for p in parts), places=max(p.places for p in parts))
+    return Lowered(
+        func.coalesce(*(part.value for part in parts), type_=parts[0].value.type),
+        guard,
+        digits=max(p.digits for p in parts),
+        places=max(p.places for p in parts),
+    )
 
 
-@lazy_function("ISERROR", "logic", Param("value"), returns=BOOLEAN,
-               examples=("ISERROR(1/0)", "NOT ISERROR(1/1)", "NOT ISERROR(NULL)"))
+@lazy_function(
+    "ISERROR",
+    "logic",
+    Param("value"),
+    returns=BOOLEAN,
+    examples=("ISERROR(1/0)", "NOT ISERROR(1/1)", "NOT ISERROR(NULL)"),
+)
 def iserror(site: Site, a: Lowered) -> Lowered:
     """Whether the value can not be computed."""
     return Lowered(sql.FALSE if a.guard is None else func.coalesce(a.guard, sql.FALSE, type_=sql.SQL_TYPES["boolean"]))
@@ -141,15 +195,22 @@ def _iferror(c: Builder, args: tuple[Node, ...]) -> Node:
     return POISON if of.kind == "error" else Call(of, "IFERROR", joined)
 
 
-@lazy_function("IFERROR", "logic", Param("value"), Param("otherwise"), resolve=_iferror,
-               examples=("IFERROR(1/0, 7) = 7", "IFERROR(1/2, 7) = 0.5", "IFERROR(1/0, 1/0) -> error"))
+@lazy_function(
+    "IFERROR",
+    "logic",
+    Param("value"),
+    Param("otherwise"),
+    resolve=_iferror,
+    examples=("IFERROR(1/0, 7) = 7", "IFERROR(1/2, 7) = 0.5", "IFERROR(1/0, 1/0) -> error"),
+)
 def iferror(site: Site, a: Lowered, b: Lowered) -> Lowered:
     """The value, or another one where it can not be computed."""
     if a.guard is None:
         return a
     guard = sql.all_of(a.guard, b.guard) if b.guard is not None else None
-    return Lowered(case((a.guard, b.value), else_=a.value), guard, False, max(a.digits, b.digits),
-                   max(a.places, b.places))
+    return Lowered(
+        case((a.guard, b.value), else_=a.value), guard, False, max(a.digits, b.digits), max(a.places, b.places)
+    )
 
 
 @rewritten("ISNEW", "logic", volatility="change")

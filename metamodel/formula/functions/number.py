@@ -8,7 +8,16 @@ from sqlalchemy import Numeric, case, func
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import (
-    Builder, Column, Condition, Lowered, Param, Site, function, lazy_function, numeric, rewritten,
+    Builder,
+    Column,
+    Condition,
+    Lowered,
+    Param,
+    Site,
+    function,
+    lazy_function,
+    numeric,
+    rewritten,
 )
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import DECIMAL, ERROR, INTEGER, Type
@@ -64,8 +73,14 @@ def _places(digits: Column | None) -> Column:
     return sql.whole(0) if digits is None else sql.small_int(digits, -60, 60)
 
 
-@function("ROUND", "number", N, DIGITS, returns=cut,
-          examples=("ROUND(2.5) = 3", "ROUND(-2.5) = -3", "ROUND(1.575, 2) = 1.58", "ROUND(1250, -2) = 1300"))
+@function(
+    "ROUND",
+    "number",
+    N,
+    DIGITS,
+    returns=cut,
+    examples=("ROUND(2.5) = 3", "ROUND(-2.5) = -3", "ROUND(1.575, 2) = 1.58", "ROUND(1250, -2) = 1300"),
+)
 def round_(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Rounded half away from zero, to that many decimal places (0; negative: to tens, hundreds)."""
     return func.round(sql.num(a), _places(digits), type_=NUMERIC)
@@ -121,14 +136,29 @@ def _multiple(name: str, doc: str, examples: tuple[str, ...]) -> None:
         return to_whole(sql.rounded(sql.quotient(_steady(site, a), size), 12), type_=NUMERIC) * size
 
     lower.__doc__ = doc
-    function(name, "number", N, STEP, returns=cut, guard=_no_step, nulls=True, examples=examples,
-             size=lambda site: (max(x.digits for x in site.lowered) * 2 + 20, max(x.places for x in site.lowered)))(lower)
+    function(
+        name,
+        "number",
+        N,
+        STEP,
+        returns=cut,
+        guard=_no_step,
+        nulls=True,
+        examples=examples,
+        size=lambda site: (max(x.digits for x in site.lowered) * 2 + 20, max(x.places for x in site.lowered)),
+    )(lower)
 
 
-_multiple("CEILING", "The next multiple of the step (1) above.",
-          ("CEILING(2.1) = 3", "CEILING(-2.5) = -2", "CEILING(7, 5) = 10", "CEILING(1, 0) -> error"))
-_multiple("FLOOR", "The next multiple of the step (1) below.",
-          ("FLOOR(2.9) = 2", "FLOOR(-2.5) = -3", "FLOOR(7, 5) = 5", "FLOOR(1/9*9) = 1"))
+_multiple(
+    "CEILING",
+    "The next multiple of the step (1) above.",
+    ("CEILING(2.1) = 3", "CEILING(-2.5) = -2", "CEILING(7, 5) = 10", "CEILING(1, 0) -> error"),
+)
+_multiple(
+    "FLOOR",
+    "The next multiple of the step (1) below.",
+    ("FLOOR(2.9) = 2", "FLOOR(-2.5) = -3", "FLOOR(7, 5) = 5", "FLOOR(1/9*9) = 1"),
+)
 
 
 def _by_zero(site: Site, a: Column, b: Column) -> Condition | None:
@@ -138,24 +168,44 @@ def _by_zero(site: Site, a: Column, b: Column) -> Condition | None:
 BY = (N, Param("divisor", numeric()))
 
 
-@function("MOD", "number", *BY, returns=same, guard=_by_zero, nulls=True,
-          examples=("MOD(7, 3) = 1", "MOD(-7, 3) = 2", "MOD(7, -3) = -2", "MOD(1, 0) -> error"))
+@function(
+    "MOD",
+    "number",
+    *BY,
+    returns=same,
+    guard=_by_zero,
+    nulls=True,
+    examples=("MOD(7, 3) = 1", "MOD(-7, 3) = 2", "MOD(7, -3) = -2", "MOD(1, 0) -> error"),
+)
 def mod(site: Site, a: Column, b: Column) -> Column:
     """The remainder, with the sign of the divisor."""
     b = func.nullif(sql.num(b), sql.whole(0), type_=NUMERIC)
     return func.mod(func.mod(sql.num(a), b, type_=NUMERIC) + b, b, type_=NUMERIC)
 
 
-@function("QUOTIENT", "number", *BY, returns=whole, guard=_by_zero, nulls=True,
-          size=lambda site: (site.lowered[0].digits + site.lowered[1].places, 0),
-          examples=("QUOTIENT(7, 2) = 3", "QUOTIENT(-7, 2) = -3", "QUOTIENT(1, 0) -> error"))
+@function(
+    "QUOTIENT",
+    "number",
+    *BY,
+    returns=whole,
+    guard=_by_zero,
+    nulls=True,
+    size=lambda site: (site.lowered[0].digits + site.lowered[1].places, 0),
+    examples=("QUOTIENT(7, 2) = 3", "QUOTIENT(-7, 2) = -3", "QUOTIENT(1, 0) -> error"),
+)
 def quotient(site: Site, a: Column, b: Column) -> Column:
     """The whole part of a quotient."""
     return func.div(sql.num(a), func.nullif(sql.num(b), sql.whole(0)), type_=NUMERIC)
 
 
-@function("SQRT", "number", N, returns=rough, guard=lambda site, a: a < sql.whole(0), examples=(
-    "SQRT(16) = 4", "ROUND(SQRT(2), 6) = 1.414214", "SQRT(-1) -> error"))
+@function(
+    "SQRT",
+    "number",
+    N,
+    returns=rough,
+    guard=lambda site, a: a < sql.whole(0),
+    examples=("SQRT(16) = 4", "ROUND(SQRT(2), 6) = 1.414214", "SQRT(-1) -> error"),
+)
 def sqrt(site: Site, a: Column) -> Column:
     """The square root, to 18 places; of a negative number an error."""
     return sql.rounded(func.sqrt(func.abs(sql.num(a)) * sql.number(sql.EXACT), type_=NUMERIC))
@@ -185,21 +235,38 @@ def _joined(name: str, *, blank: bool, rough: bool = False) -> Callable[[Builder
 
 
 def _all(parts: tuple[Lowered, ...], value: Column, more: int = 0) -> Lowered:
-    return Lowered(value, sql.any_of(*(part.guard for part in parts)), False,
-                   max(part.digits for part in parts) + more, max(part.places for part in parts))
+    return Lowered(
+        value,
+        sql.any_of(*(part.guard for part in parts)),
+        False,
+        max(part.digits for part in parts) + more,
+        max(part.places for part in parts),
+    )
 
 
-@lazy_function("SUM", "number", SEVERAL, resolve=_joined("SUM", blank=False),
-               examples=("SUM(1, NULL, 2) = 3", "SUM(NULL, NULL) = 0"))
+@lazy_function(
+    "SUM",
+    "number",
+    SEVERAL,
+    resolve=_joined("SUM", blank=False),
+    examples=("SUM(1, NULL, 2) = 3", "SUM(NULL, NULL) = 0"),
+)
 def sum_(site: Site, *parts: Lowered) -> Lowered:
     """The sum; a blank counts as 0."""
-    terms = [func.coalesce(sql.num(part.value), sql.whole(0), type_=NUMERIC) if arg.type.nullable else sql.num(part.value)
-             for part, arg in zip(parts, site.args, strict=True)]
+    terms = [
+        func.coalesce(sql.num(part.value), sql.whole(0), type_=NUMERIC) if arg.type.nullable else sql.num(part.value)
+        for part, arg in zip(parts, site.args, strict=True)
+    ]
     return _all(parts, sum(terms[1:], terms[0]), len(parts))
 
 
-@lazy_function("AVERAGE", "number", SEVERAL, resolve=_joined("AVERAGE", blank=True, rough=True),
-               examples=("AVERAGE(1, NULL, 2) = 1.5", "AVERAGE(NULL, NULL) -> NULL"))
+@lazy_function(
+    "AVERAGE",
+    "number",
+    SEVERAL,
+    resolve=_joined("AVERAGE", blank=True, rough=True),
+    examples=("AVERAGE(1, NULL, 2) = 1.5", "AVERAGE(NULL, NULL) -> NULL"),
+)
 def average(site: Site, *parts: Lowered) -> Lowered:
     """The mean of those that are not blank."""
     total = sum_.lazy(site, *parts)  # type: ignore[misc]
@@ -220,5 +287,8 @@ def _extreme(name: str, doc: str, examples: tuple[str, ...]) -> None:
 
 
 _extreme("MIN", "The smallest of those that are not blank.", ("MIN(3, NULL, 2) = 2", "MIN(NULL, NULL) -> NULL"))
-_extreme("MAX", "The largest of those that are not blank.", ("MAX(3, NULL, 2) = 3", "MAX(@2024-01-01, @2024-02-01) = @2024-02-01"))
-
+_extreme(
+    "MAX",
+    "The largest of those that are not blank.",
+    ("MAX(3, NULL, 2) = 3", "MAX(@2024-01-01, @2024-02-01) = @2024-02-01"),
+)

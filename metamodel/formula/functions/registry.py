@@ -268,4 +268,4 @@ def _plugin(name: str) -> Function | None:
 
 def numeric(*extra: Kind) -> frozenset[Kind]:
     """The number kinds and others."""
-    return frozenset(NUMBERS | set(extra))
+    return frozenset((*NUMBERS, *extra))

@@ -11,7 +11,22 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    Boolean, Date, DateTime, Integer, Numeric, Text, Time, Uuid, and_, case, cast, extract, false, func, or_, true,
+    Boolean,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    Text,
+    Time,
+    Uuid,
+    and_,
+    case,
+    cast,
+    extract,
+    false,
+    func,
+    or_,
+    true,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -68,9 +83,7 @@ def quote(text: str) -> str:
         raise ValueError("a text with a NUL can not be written in SQL")
     if not any(ch in "\\%" or ord(ch) < 32 for ch in text):
         return "'" + text.replace("'", "''") + "'"
-    escaped = "".join(
-        f"!{ord(ch):04x}" if ch in "\\%!" or ord(ch) < 32 else "''" if ch == "'" else ch for ch in text
-    )
+    escaped = "".join(f"!{ord(ch):04x}" if ch in "\\%!" or ord(ch) < 32 else "''" if ch == "'" else ch for ch in text)
     return f"U&'{escaped}' UESCAPE '!'"
 
 
@@ -89,9 +102,21 @@ def _render_element(element: Element, compiler: Any, **kw: Any) -> str:
 
 
 SQL_TYPES: dict[str, TypeEngine[Any]] = {
-    "text": Text(), "select": Text(), "integer": Integer(), "decimal": Numeric(), "money": Numeric(),
-    "percent": Numeric(), "boolean": Boolean(), "date": Date(), "datetime": DateTime(timezone=True), "time": Time(),
-    "duration": Numeric(), "period": Integer(), "reference": Uuid(), "list": ARRAY(Text()), "null": Text(),
+    "text": Text(),
+    "select": Text(),
+    "integer": Integer(),
+    "decimal": Numeric(),
+    "money": Numeric(),
+    "percent": Numeric(),
+    "boolean": Boolean(),
+    "date": Date(),
+    "datetime": DateTime(timezone=True),
+    "time": Time(),
+    "duration": Numeric(),
+    "period": Integer(),
+    "reference": Uuid(),
+    "list": ARRAY(Text()),
+    "null": Text(),
 }
 
 
@@ -117,6 +142,7 @@ def day(value: date) -> Column:
 
 
 # -- numbers --------------------------------------------------------------------------------------------------------
+
 
 def is_numeric(column: Column) -> bool:
     """Whether PostgreSQL computes with it exactly: an int operand would overflow."""
@@ -163,6 +189,7 @@ def small_int(column: Column, low: int, high: int) -> Column:
 
 # -- text -----------------------------------------------------------------------------------------------------------
 
+
 def or_blank(column: Column) -> Column:
     """A computed text: the empty one is blank."""
     return func.nullif(column, text(""), type_=Text())
@@ -181,6 +208,7 @@ def ordered(column: Column, of: Type) -> Column:
 
 
 # -- dates ----------------------------------------------------------------------------------------------------------
+
 
 def part(field: str, column: Column) -> Column:
     """A part of a date or time as `numeric`."""

@@ -10,7 +10,14 @@ from sqlalchemy import Boolean, Integer, Numeric, Text, case, cast, func
 from metamodel.formula import limits
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import (
-    Builder, Column, Lowered, Param, Site, function, lazy_function, rewritten,
+    Builder,
+    Column,
+    Lowered,
+    Param,
+    Site,
+    function,
+    lazy_function,
+    rewritten,
 )
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import BOOLEAN, DECIMAL, INTEGER, TEXT, Type
@@ -43,8 +50,15 @@ def right(site: Site, text: Column, count: Column) -> Column:
     return sql.or_blank(func.right(text, sql.small_int(count, 0, MAX), type_=Text()))
 
 
-@function("MID", "text", T, Param("start", frozenset({"integer"})), COUNT, returns=blankable,
-          examples=('MID("abcd", 2, 2) = "bc"', 'MID("abcd", 9, 1) -> NULL'))
+@function(
+    "MID",
+    "text",
+    T,
+    Param("start", frozenset({"integer"})),
+    COUNT,
+    returns=blankable,
+    examples=('MID("abcd", 2, 2) = "bc"', 'MID("abcd", 9, 1) -> NULL'),
+)
 def mid(site: Site, text: Column, start: Column, count: Column) -> Column:
     """`count` characters from position `start`, the first being 1. A start below 1 is taken as 1."""
     return sql.or_blank(func.substr(text, sql.small_int(start, 1, MAX), sql.small_int(count, 0, MAX), type_=Text()))
@@ -80,13 +94,21 @@ def trim(site: Site, text: Column) -> Column:
 def _grown(text: Column, old: Column, new: Column) -> Column:
     """The length that a replacement will give."""
     without = func.length(func.replace(text, old, sql.text("")), type_=Integer())
-    found = (func.length(text, type_=Integer()) - without) / func.nullif(func.length(old), sql.whole(0), type_=Integer())
+    found = (func.length(text, type_=Integer()) - without) / func.nullif(
+        func.length(old), sql.whole(0), type_=Integer()
+    )
     return func.length(text, type_=Integer()) + sql.num(found) * (func.length(new, type_=Integer()) - func.length(old))
 
 
-@lazy_function("SUBSTITUTE", "text", T, Param("old", frozenset({"text"})), Param("new", frozenset({"text"})),
-               returns=blankable,
-               examples=('SUBSTITUTE("a-b-c", "-", "+") = "a+b+c"', 'SUBSTITUTE("a-b", "-", "") = "ab"'))
+@lazy_function(
+    "SUBSTITUTE",
+    "text",
+    T,
+    Param("old", frozenset({"text"})),
+    Param("new", frozenset({"text"})),
+    returns=blankable,
+    examples=('SUBSTITUTE("a-b-c", "-", "+") = "a+b+c"', 'SUBSTITUTE("a-b", "-", "") = "ab"'),
+)
 def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered:
     """Every occurrence of `old` replaced by `new`; a blank `new` removes it."""
     put = sql.filled(new.value, site.args[2].type.nullable)
@@ -99,8 +121,15 @@ def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered
     return Lowered(value, guard, digits=MAX)
 
 
-@function("FIND", "text", Param("part", frozenset({"text"})), T, Param("start", frozenset({"integer"}), optional=True),
-          returns=INTEGER, examples=('FIND("b", "abcb") = 2', 'FIND("b", "abcb", 3) = 4', 'FIND("x", "abc") = 0'))
+@function(
+    "FIND",
+    "text",
+    Param("part", frozenset({"text"})),
+    T,
+    Param("start", frozenset({"integer"}), optional=True),
+    returns=INTEGER,
+    examples=('FIND("b", "abcb") = 2', 'FIND("b", "abcb", 3) = 4', 'FIND("x", "abc") = 0'),
+)
 def find(site: Site, part: Column, text: Column, start: Column | None = None) -> Column:
     """The position of the first occurrence from `start` on, the first character being 1; 0 where there is none."""
     if start is None:
@@ -119,8 +148,15 @@ def contains(site: Site, text: Column, part: Column) -> Column:
     return func.strpos(text, part, type_=Integer()) > sql.whole(0)
 
 
-@function("BEGINS", "text", T, PART, returns=BOOLEAN, aliases=("STARTSWITH",),
-          examples=('BEGINS("abc", "ab")', 'NOT BEGINS("abc", "b")'))
+@function(
+    "BEGINS",
+    "text",
+    T,
+    PART,
+    returns=BOOLEAN,
+    aliases=("STARTSWITH",),
+    examples=('BEGINS("abc", "ab")', 'NOT BEGINS("abc", "b")'),
+)
 def begins(site: Site, text: Column, part: Column) -> Column:
     """Whether the text begins with the part."""
     return func.starts_with(text, part, type_=Boolean())
@@ -132,8 +168,13 @@ def ends(site: Site, text: Column, part: Column) -> Column:
     return func.right(text, func.length(part), type_=Text()) == part
 
 
-@rewritten("CONCATENATE", "text", Param("value", repeat=True), aliases=("CONCAT",),
-           examples=('CONCATENATE("a", 1, TRUE) = "a1TRUE"',))
+@rewritten(
+    "CONCATENATE",
+    "text",
+    Param("value", repeat=True),
+    aliases=("CONCAT",),
+    examples=('CONCATENATE("a", 1, TRUE) = "a1TRUE"',),
+)
 def concatenate(c: Builder, args: tuple[Node, ...]) -> Node:
     """The values as texts, joined: the same as `&`."""
     return c.call("concat", *args)
@@ -141,19 +182,30 @@ def concatenate(c: Builder, args: tuple[Node, ...]) -> Node:
 
 # -- conversion -----------------------------------------------------------------------------------------------------
 
+
 def two(column: Any, width: int = 2) -> Column:
     """A whole number with leading zeros."""
     return func.lpad(cast(cast(column, Integer), Text), sql.whole(width), sql.text("0"), type_=Text())
 
 
 def _date_text(d: Column) -> Column:
-    return (two(sql.part("year", d), 4).concat(sql.text("-")).concat(two(sql.part("month", d)))
-            .concat(sql.text("-")).concat(two(sql.part("day", d))))
+    return (
+        two(sql.part("year", d), 4)
+        .concat(sql.text("-"))
+        .concat(two(sql.part("month", d)))
+        .concat(sql.text("-"))
+        .concat(two(sql.part("day", d)))
+    )
 
 
 def _time_text(t: Column) -> Column:
-    return (two(sql.part("hour", t)).concat(sql.text(":")).concat(two(sql.part("minute", t)))
-            .concat(sql.text(":")).concat(two(func.trunc(sql.part("second", t)))))
+    return (
+        two(sql.part("hour", t))
+        .concat(sql.text(":"))
+        .concat(two(sql.part("minute", t)))
+        .concat(sql.text(":"))
+        .concat(two(func.trunc(sql.part("second", t))))
+    )
 
 
 def _datetime_text(site: Site, t: Column) -> Column:
@@ -181,9 +233,15 @@ def _shown(c: Builder, args: tuple[Node, ...]) -> Node:
     return Call(TEXT.blank(of.nullable), "TEXT", args)
 
 
-@function("TEXT", "conversion", Param("value"), resolve=_shown, volatility="zoned",
-          size=lambda site: (max(site.lowered[0].digits + site.lowered[0].places + 2, 40), 0),
-          examples=('TEXT(1.50) = "1.5"', 'TEXT(@2024-01-31) = "2024-01-31"', 'TEXT(1 = 1) = "TRUE"'))
+@function(
+    "TEXT",
+    "conversion",
+    Param("value"),
+    resolve=_shown,
+    volatility="zoned",
+    size=lambda site: (max(site.lowered[0].digits + site.lowered[0].places + 2, 40), 0),
+    examples=('TEXT(1.50) = "1.5"', 'TEXT(@2024-01-31) = "2024-01-31"', 'TEXT(1 = 1) = "TRUE"'),
+)
 def text_(site: Site, value: Column) -> Column:
     """The value as text: numbers without needless zeros, dates as 2024-01-31, date-times in the tenant's zone,
     conditions as TRUE and FALSE, options by their name."""
@@ -201,9 +259,15 @@ def number_in(text: Column) -> Column:
     return func.substring(func.btrim(text), sql.text(NUMBER_PATTERN), type_=Text())
 
 
-@function("VALUE", "conversion", T, returns=DECIMAL, nulls=True,
-          guard=lambda site, t: sql.all_of(t.is_not(None), number_in(t).is_(None)),
-          examples=('VALUE(" 7.50 ") = 7.5', 'VALUE("-3") = -3', 'VALUE("x") -> error', "VALUE(NULL) -> NULL"))
+@function(
+    "VALUE",
+    "conversion",
+    T,
+    returns=DECIMAL,
+    nulls=True,
+    guard=lambda site, t: sql.all_of(t.is_not(None), number_in(t).is_(None)),
+    examples=('VALUE(" 7.50 ") = 7.5', 'VALUE("-3") = -3', 'VALUE("x") -> error', "VALUE(NULL) -> NULL"),
+)
 def value(site: Site, text: Column) -> Column:
     """The number that the text writes, with a point for decimals; anything else is an error."""
     return cast(number_in(text), Numeric)
@@ -238,10 +302,17 @@ def pattern_problem(pattern: str) -> str | None:
     return None
 
 
-@function("REGEX", "text", T, Param("pattern", frozenset({"text"}), constant=True), resolve=_pattern,
-          examples=(r'REGEX("A-12", "[A-Z]-\\d+")', r'NOT REGEX("xA-12", "[A-Z]-\\d+")'))
+@function(
+    "REGEX",
+    "text",
+    T,
+    Param("pattern", frozenset({"text"}), constant=True),
+    resolve=_pattern,
+    examples=(r'REGEX("A-12", "[A-Z]-\\d+")', r'NOT REGEX("xA-12", "[A-Z]-\\d+")'),
+)
 def regex(site: Site, text: Column, pattern: Column) -> Column:
     """Whether the whole text matches the pattern (a constant, in the subset that every engine reads alike)."""
     source = str(site.args[1].value)  # type: ignore[attr-defined]
     return func.left(text, sql.whole(limits.FIELD_CHARACTERS), type_=Text()).op(
-        "~", precedence=5, is_comparison=True, return_type=Boolean())(sql.text(f"^(?:{source})$"))
+        "~", precedence=5, is_comparison=True, return_type=Boolean()
+    )(sql.text(f"^(?:{source})$"))

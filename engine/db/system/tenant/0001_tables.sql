@@ -104,13 +104,17 @@ CREATE TABLE :"schema"._run (
     workflow text NOT NULL,
     object text,
     record uuid,
+    -- queued, waiting (for its next attempt), done, failed
     state text NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now(),
     next_at timestamptz,
     started_at timestamptz,
     finished_at timestamptz,
     error text,
     log jsonb NOT NULL DEFAULT '[]',
+    -- Whose rights the actions had; NULL for all rights.
+    roles text[],
     release bigint NOT NULL,
     UNIQUE (event, workflow)
 );

@@ -1,0 +1,103 @@
+"""What every action is given, and the evaluation of its formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from decimal import Context as Digits
+from typing import Any
+from uuid import UUID
+
+from engine.base.context import Context
+from engine.base.errors import Fault, Refused
+from engine.base.limits import NUMBER_SCALE
+from engine.db import execute
+from engine.db.pool import Connection
+from engine.plan.request import RecordWrite
+from engine.plan.workflow import plan_values
+from engine.records.write import write
+from engine.release.release import Release
+from engine.runtime import Runtime
+from engine.sql.statement import Statement
+from engine.sql.workflow import FAILED, PRESENT, values_statement
+from metamodel.kinds.common import Formula
+from metamodel.kinds.object import Field
+
+DIGITS = Digits(prec=80)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action of one run, within the transaction of `conn`.
+
+    `ctx` is who writes; `asking` is who caused the event, whom formulas name `$user`. `key` is the place of the action
+    among those of its release.
+    """
+
+    rt: Runtime
+    conn: Connection
+    release: Release
+    ctx: Context
+    asking: Context
+    object: str
+    event: int
+    record: UUID
+    depth: int
+    key: tuple[str, int]
+
+    async def values(
+        self, formulas: Mapping[str, Formula], present: Sequence[str] = ()
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The formulas' values over the record, and the values now of the fields `present`; None: the record is gone.
+
+        Raises Refused "run.value" with a fault for each formula that is an error in this record.
+        """
+        statement: Statement = self.rt.statements.get(
+            ("values", self.release, self.key),
+            lambda: values_statement(plan_values(self.release, self.object, formulas, present), self.rt.collation),
+        )
+        args = statement.arguments(self.asking, events=[self.event])
+        rows = await execute.fetch_rows(self.conn, statement.text, args)
+        if not rows:
+            return None
+        row = rows[0]
+        failed = [name for name in formulas if row[FAILED + name]]
+        if failed:
+            faults = [Fault("run.value", "the formula is an error in this record", f"/{name}") for name in failed]
+            raise Refused("run.value", f"{failed[0]}: the formula is an error in this record", faults=faults)
+        return {name: row[name] for name in formulas}, {name: row[PRESENT + name] for name in present}
+
+    async def create(self, obj: str, row: Mapping[str, Any], *, trusted: bool = False) -> dict[str, Any]:
+        """Creates a record and says what was done. `trusted` writes with all rights, never past a rule."""
+        return await self._written(RecordWrite(object=obj, operation="create", rows=(row,), depth=self.depth), trusted)
+
+    async def update(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes the record that caused the run, whatever its version is now, and says what was done."""
+        request = RecordWrite(
+            object=self.object, operation="update", rows=(row,), ids=(self.record,), versions=(None,), depth=self.depth
+        )
+        return await self._written(request, False)
+
+    async def _written(self, request: RecordWrite, trusted: bool) -> dict[str, Any]:
+        request = replace(request, fields=("id",))
+        ctx = replace(self.ctx, actor=replace(self.ctx.actor, operator=True)) if trusted else self.ctx
+        done = await write(self.rt, ctx, self.release, request, self.conn)
+        record, version = done.changed[0]
+        return {"object": request.object, "record": str(record), "version": version, "fields": list(request.rows[0])}
+
+
+def fitted(f: Field, value: Any) -> Any:
+    """The value of a formula as its field keeps it: numbers are rounded once, half away from zero."""
+    if isinstance(value, Decimal) and f.type != "integer":
+        scale = 2 if f.type == "money" else NUMBER_SCALE if f.scale is None else f.scale
+        return value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, DIGITS)
+    return None if value == "" else value
+
+
+def given(value: Any) -> Any:
+    """A typed value as a caller of the write door gives it."""
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value

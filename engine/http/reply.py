@@ -1,0 +1,29 @@
+"""What a route answers: bytes, a status and a few headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+JSON = b"application/json"
+HTML = b"text/html; charset=utf-8"
+CSV = b"text/csv; charset=utf-8"
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. `media` is its content type; a body of None stands for no content at all."""
+
+    body: bytes | None = None
+    status: int = 200
+    headers: tuple[Header, ...] = ()
+    media: bytes = JSON
+
+
+def json_reply(value: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
+    """An answer of a plain value."""
+    return Reply(msgspec.json.encode(value), status, headers)

@@ -1,0 +1,121 @@
+"""Workflows over columns: which events cause a run, and the values that an action writes. All in the system's view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from engine.plan.names import Join, Names
+from engine.plan.read import Output
+from engine.release.identity import entered_at
+from engine.release.release import Release, TableRef
+from metamodel.formula.typed import Field, Node, walk
+from metamodel.kinds.common import Formula
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Where the record of an event is found as it is now and, from the history of that event, as it was before.
+
+    `columns` holds every stored column with its type; `stage` is the column of the stage.
+    """
+
+    object: str
+    zone: str
+    table: TableRef
+    events: TableRef
+    history: TableRef
+    stage_history: TableRef
+    columns: tuple[tuple[str, str], ...]
+    stage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPlan:
+    """The events that cause a run: of one of `kinds`, with a change in one of `changed` (empty: in anything), into the
+    stage `entered` ("": any stage), over a record in which `when` holds."""
+
+    images: Images
+    kinds: tuple[str, ...]
+    changed: tuple[str, ...]
+    entered: str | None
+    when: Node | None
+    joins: tuple[Join, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesPlan:
+    """Values over the record of an event; `present` are columns to answer beside them, as (key, column, type)."""
+
+    images: Images
+    values: tuple[Output, ...]
+    present: tuple[tuple[str, str, str], ...]
+    joins: tuple[Join, ...]
+
+
+def plan_trigger(release: Release, workflow: Workflow) -> TriggerPlan:
+    """Which events of the workflow's object cause a run of it."""
+    system, trigger = Names(release, None), workflow.trigger
+    when = system.tree(release.model.typed[workflow.when.key], workflow.object) if workflow.when else None
+    stage = release.stage_field(workflow.object)
+    entered = None
+    if trigger.event == "stage_entered" and stage:
+        codes = release.identity["options"].get(stage[1].name, {})
+        entered = codes.get(trigger.stage, trigger.stage) if trigger.stage else ""
+    return TriggerPlan(
+        images=_images(release, workflow.object),
+        kinds={"created": ("created",), "changed": ("changed",)}.get(trigger.event, ("created", "changed")),
+        changed=tuple(sorted(_columns(release, workflow.object, trigger.fields))),
+        entered=entered,
+        when=when,
+        joins=system.joins((when,), workflow.object),
+    )
+
+
+def plan_values(release: Release, obj: str, values: Mapping[str, Formula], present: Iterable[str] = ()) -> ValuesPlan:
+    """The formulas of an action over a record of `obj`; `present` names fields whose values now are answered too."""
+    system = Names(release, None)
+    outputs = tuple(Output(name, system.tree(release.model.typed[f.key], obj)) for name, f in values.items())
+    kept = tuple(
+        (name, release.column(obj, name), FIELD_TYPES[release.object(obj).fields[name].type].column or "")
+        for name in present
+    )
+    return ValuesPlan(_images(release, obj), outputs, kept, system.joins((o.tree for o in outputs), obj))
+
+
+def _images(release: Release, obj: str) -> Images:
+    stage = release.stage_field(obj)
+    stage_column = release.column(obj, stage[0].name) if stage else None
+    columns = [(release.column(obj, f.name), FIELD_TYPES[f.type].column or "") for f in release.stored(obj)]
+    return Images(
+        object=obj,
+        zone=release.model.settings.time_zone,
+        table=release.table(obj),
+        events=release.system("_event"),
+        history=release.system("_history"),
+        stage_history=release.system("_stage_history"),
+        columns=(*columns, (entered_at(stage_column), "timestamptz")) if stage_column else tuple(columns),
+        stage=stage_column,
+    )
+
+
+def _columns(release: Release, obj: str, fields: Iterable[str]) -> set[str]:
+    """The columns behind fields; for a computed field those of the same record that it is computed from."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    wanted = list(fields)
+    while wanted:
+        name = wanted.pop()
+        declared = release.object(obj).fields[name]
+        if name in seen:
+            continue
+        seen.add(name)
+        if declared.formula is None:
+            found.add(release.column(obj, name))
+            continue
+        for node in walk(release.model.typed[declared.formula.key]):
+            if isinstance(node, Field) and node.level == 0:
+                wanted += [node.path[0]] if node.path else [node.name] if node.object == obj else []
+    return found

@@ -1,0 +1,132 @@
+"""Statements of automation: which events cause a run, and what an action writes.
+
+    events   the asked events (slot `events`, an array of ids) with what they changed
+    old      the record of each event as it was before: changed columns take their former value, others that of now
+    new      the record as it is now
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, DateTime, Text, Uuid, and_, case, cast, func, literal, null, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import CTE, FromClause
+
+from engine.plan.workflow import Images, TriggerPlan, ValuesPlan
+from engine.release.identity import entered_at
+from engine.sql import expression
+from engine.sql.columns import COLUMN_TYPES, of, qualified
+from engine.sql.expression import Environment
+from engine.sql.joins import frame
+from engine.sql.statement import Statement, compile_statement, slot
+from engine.sql.write import materialized
+
+FAILED = "failed."
+"""Before the name of a value: whether its formula is an error in this record."""
+PRESENT = "present."
+"""Before the name of a field: its value as it is now."""
+
+
+def trigger_statement(plan: TriggerPlan, collation: str | None) -> Statement:
+    """The ids of those events among slot `events` that cause a run."""
+    changes, kind = _changes(plan)
+    events = _events(plan.images, *kind, *changes)
+    old, new = _old(plan.images, events), qualified(plan.images.table).alias("t")
+    rows = frame(Environment(plan.images.zone, collation), {"new": new, "old": old}, plan.joins, (plan.when,),
+                 source=_both(old, new))
+    where = [] if plan.when is None else [expression.condition(plan.when, rows.row)]
+    return compile_statement(select(of(old, "_event", BigInteger())).select_from(rows.source).where(*where))
+
+
+def values_statement(plan: ValuesPlan, collation: str | None) -> Statement:
+    """The values of an action in the record of the one event in slot `events`; no row where the record is gone."""
+    old, new = _old(plan.images, _events(plan.images)), qualified(plan.images.table).alias("t")
+    rows = frame(Environment(plan.images.zone, collation), {"new": new, "old": old}, plan.joins,
+                 [o.tree for o in plan.values], source=_both(old, new))
+    columns = [expression.value(o.tree, rows.row).label(o.key) for o in plan.values]
+    columns += [expression.failed(o.tree, rows.row).label(FAILED + o.key) for o in plan.values]
+    columns += [of(new, column, COLUMN_TYPES[type_]).label(PRESENT + name) for name, column, type_ in plan.present]
+    return compile_statement(select(*columns).select_from(rows.source))
+
+
+def _changes(plan: TriggerPlan) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+    """Conditions over the history `h` and the event `e` of a trigger."""
+    h, e = qualified(plan.images.history).alias("h"), qualified(plan.images.events).alias("e")
+    changes, kind = of(h, "changes", JSONB()), of(e, "kind", Text())
+    found: list[ColumnElement[bool]] = []
+    if plan.changed:
+        found.append(or_(*(_changed(changes, name) for name in plan.changed)))
+    if plan.entered is not None and plan.images.stage:
+        entered = case(
+            (kind == _text("created"), func.jsonb_extract_path_text(changes, _text(plan.images.stage))),
+            else_=func.jsonb_extract_path_text(changes, _text(plan.images.stage), _text("1")),
+        )
+        found.append(entered == _text(plan.entered) if plan.entered else entered.is_not(None))
+    return found, [or_(*(kind == _text(name) for name in plan.kinds))]
+
+
+def _events(plan: Images, *where: ColumnElement[bool]) -> CTE:
+    e, h = qualified(plan.events).alias("e"), qualified(plan.history).alias("h")
+    columns = [of(e, "id", BigInteger()), of(e, "record", Uuid()), of(e, "version", BigInteger()),
+               of(e, "kind", Text()), of(e, "at", DateTime(timezone=True)), of(h, "changes", JSONB())]
+    same = and_(*(of(e, name, type_) == of(h, name, type_) for name, type_ in (
+        ("object", Text()), ("record", Uuid()), ("version", BigInteger()),
+    )))
+    asked = of(e, "id", BigInteger()) == func.any(slot("events", ARRAY(BigInteger())))
+    mine = of(e, "object", Text()) == _text(plan.object)
+    return materialized(select(*columns).select_from(e.join(h, same)).where(asked, mine, *where).cte("events"))
+
+
+def _old(plan: Images, events: CTE) -> CTE:
+    base, changes = qualified(plan.table).alias("b"), of(events, "changes", JSONB())
+    created = of(events, "kind", Text()) == _text("created")
+    columns = [of(events, "id", BigInteger()).label("_event"), of(events, "record", Uuid()).label("_record")]
+    for name, type_ in plan.columns:
+        kind = COLUMN_TYPES[type_]
+        kept: ColumnElement[Any] = of(base, name, kind)
+        before: ColumnElement[Any] = case((_changed(changes, name), _former(changes, name, type_)), else_=kept)
+        if name == "version":
+            before = of(events, "version", BigInteger()) - literal(1, literal_execute=True)
+        elif plan.stage and name == entered_at(plan.stage):
+            before = case((_changed(changes, plan.stage), _left(plan, events)), else_=kept)
+        columns.append(case((created, cast(null(), kind)), else_=before).label(name))
+    source = events.join(base, of(base, "id", Uuid()) == of(events, "record", Uuid()))
+    return select(*columns).select_from(source).cte("old")
+
+
+def _both(old: FromClause, new: FromClause) -> FromClause:
+    same = of(new, "id", Uuid()) == of(old, "_record", Uuid())
+    return old.join(new, and_(same, of(new, "deleted_at", DateTime()).is_(None)))
+
+
+def _changed(changes: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = func.jsonb_exists(changes, _text(name))
+    return found
+
+
+def _former(changes: ColumnElement[Any], name: str, type_: str) -> ColumnElement[Any]:
+    """The first of the pair [before, after] that the history keeps of a column."""
+    if type_ != "text[]":
+        return cast(func.jsonb_extract_path_text(changes, _text(name), _text("0")), COLUMN_TYPES[type_])
+    before = func.jsonb_extract_path(changes, _text(name), _text("0"), type_=JSONB())
+    listed = func.jsonb_typeof(before) == _text("array")
+    items = func.jsonb_array_elements_text(case((listed, before))).column_valued("item")
+    return case((listed, func.array(select(items).scalar_subquery(), type_=ARRAY(Text()))))
+
+
+def _left(plan: Images, events: CTE) -> ColumnElement[Any]:
+    """When the stage that an event left had been entered."""
+    h = qualified(plan.stage_history).alias("s")
+    left = of(h, "left_at", DateTime(timezone=True))
+    return (
+        select(of(h, "entered_at", DateTime(timezone=True)))
+        .where(of(h, "object", Text()) == _text(plan.object), of(h, "record", Uuid()) == of(events, "record", Uuid()),
+               of(h, "field", Text()) == _text(plan.stage or ""), left <= of(events, "at", DateTime(timezone=True)))
+        .order_by(left.desc()).limit(literal(1, literal_execute=True)).scalar_subquery()
+    )
+
+
+def _text(constant: str) -> ColumnElement[Any]:
+    return literal(constant, Text(), literal_execute=True)

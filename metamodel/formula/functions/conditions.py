@@ -1,0 +1,243 @@
+"""Comparison and logic: two-valued, blanks included (formula.md 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Boolean, func, or_
+
+from metamodel.formula.functions import sql
+from metamodel.formula.functions.operators import ANY2, family, remedy
+from metamodel.formula.functions.registry import (
+    Builder,
+    Column,
+    Function,
+    Lowered,
+    Param,
+    Site,
+    function,
+    register,
+)
+from metamodel.formula.typed import Call, Literal, Node
+from metamodel.formula.types import BOOLEAN, ERROR
+
+ORDERED = frozenset({"number", "text", "date", "datetime", "time", "duration", "blank"})
+
+
+def _compared(c: Builder, a: Node, b: Node, op: str) -> tuple[Node, Node] | None:
+    """The two operands, literals fitted to the other side; None where they can not be compared (noted)."""
+    a, b = c.fit(a, b.type), c.fit(b, a.type)
+    if "error" in (a.type.kind, b.type.kind):
+        return None
+    one, two = family(a.type), family(b.type)
+    if one == "blank" == two:
+        return a, b
+    same_of = a.type.of == b.type.of or one not in ("select", "reference", "list")
+    if one != two or not same_of or one in ("period", "set"):
+        c.fail("E201", None, f"{a.type} {op} {b.type} can not be compared", remedy(a.type, b.type))
+        return None
+    return a, b
+
+
+def _equality(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
+    def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
+        found = _compared(c, args[0], args[1], op)
+        return Call(BOOLEAN, op, found) if found else Literal(ERROR, None)
+
+    return resolve
+
+
+def _order(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
+    def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
+        found = _compared(c, args[0], args[1], op)
+        if found is None:
+            return Literal(ERROR, None)
+        if family(found[0].type) not in ORDERED:
+            return c.fail("E201", None, f"{found[0].type} has no order", "only = and <> apply")
+        return Call(BOOLEAN, op, found)
+
+    return resolve
+
+
+def _steady(site: Site, a: Column, b: Column) -> tuple[Column, Column]:
+    return sql.steady(a, site.args[0].type), sql.steady(b, site.args[1].type)
+
+
+def _is_null_literal(node: Node) -> bool:
+    return isinstance(node, Literal) and node.value is None
+
+
+def _total_equal(site: Site, a: Column, b: Column) -> Column:
+    a, b = _steady(site, a, b)
+    if _is_null_literal(site.args[1]):
+        return a.is_(None)
+    if _is_null_literal(site.args[0]):
+        return b.is_(None)
+    return a.is_not_distinct_from(b)
+
+
+def _total_unequal(site: Site, a: Column, b: Column) -> Column:
+    a, b = _steady(site, a, b)
+    if _is_null_literal(site.args[1]):
+        return a.is_not(None)
+    if _is_null_literal(site.args[0]):
+        return b.is_not(None)
+    return a.is_distinct_from(b)
+
+
+@function(
+    "=",
+    "operators",
+    *ANY2,
+    resolve=_equality("="),
+    total=_total_equal,
+    returns=BOOLEAN,
+    operator=True,
+    aliases=("==",),
+    examples=("1 = 1.0", "NULL = NULL", "(NULL = 1) = FALSE", '("a" = "A") = FALSE'),
+)
+def equal(site: Site, a: Column, b: Column) -> Column:
+    """Equal; two blanks are equal. Texts by code point, so the case of letters matters."""
+    a, b = _steady(site, a, b)
+    return a == b
+
+
+@function(
+    "<>",
+    "operators",
+    *ANY2,
+    resolve=_equality("<>"),
+    total=_total_unequal,
+    returns=BOOLEAN,
+    operator=True,
+    aliases=("!=",),
+    examples=("1 <> 2", "NULL <> 1", "(NULL <> NULL) = FALSE"),
+)
+def unequal(site: Site, a: Column, b: Column) -> Column:
+    """Not equal; a blank differs from every value."""
+    a, b = _steady(site, a, b)
+    return a != b
+
+
+def _declare_order(op: str, doc: str, examples: tuple[str, ...]) -> None:
+    def lower(site: Site, a: Column, b: Column) -> Column:
+        a, b = _steady(site, a, b)
+        return sql.ordered(a, site.args[0].type).op(op, precedence=5, is_comparison=True, return_type=Boolean())(b)
+
+    lower.__doc__ = doc
+    function(op, "operators", *ANY2, resolve=_order(op), returns=BOOLEAN, operator=True, examples=examples)(lower)
+
+
+_declare_order("<", "Less; a blank operand gives FALSE.", ("1 < 2", "(NULL < 1) = FALSE", '"Z" < "a"'))
+_declare_order("<=", "Less or equal; a blank operand gives FALSE.", ("2 <= 2", "(NULL <= NULL) = FALSE"))
+_declare_order(">", "Greater; a blank operand gives FALSE.", ("3 > 2", "@2024-02-01 > @2024-01-31"))
+_declare_order(">=", "Greater or equal; a blank operand gives FALSE.", ("2 >= 2", "2days >= 48hours"))
+
+
+def _in(c: Builder, args: tuple[Node, ...]) -> Node:
+    operand, items = args[0], args[1:]
+    pairs = [_compared(c, operand, item, "IN") for item in items]
+    if any(pair is None for pair in pairs):
+        return Literal(ERROR, None)
+    return Call(BOOLEAN, "in", (pairs[0][0] if pairs and pairs[0] else operand, *(p[1] for p in pairs if p)))
+
+
+def _split(site: Site) -> tuple[list[int], list[int]]:
+    """Positions of the items that can not be blank, and of those that can."""
+    sure = [i for i, arg in enumerate(site.args) if i and not arg.type.nullable]
+    return sure, [i for i, arg in enumerate(site.args) if i and arg.type.nullable]
+
+
+def _total_in(site: Site, a: Column, *items: Column) -> Column:
+    columns = (a, *items)
+    sure, maybe = _split(site)
+    found = [_equal_at(site, columns, i, total=True) for i in maybe]
+    if sure:
+        a = sql.steady(a, site.args[0].type)
+        inside: Column = a.in_([sql.steady(columns[i], site.args[i].type) for i in sure])
+        found.insert(0, func.coalesce(inside, sql.FALSE, type_=Boolean()) if site.args[0].type.nullable else inside)
+    return or_(*found) if found else sql.FALSE
+
+
+def _equal_at(site: Site, columns: tuple[Column, ...], i: int, *, total: bool) -> Column:
+    pair = Site(site.environment, site.call, (site.args[0], site.args[i]))
+    return _total_equal(pair, columns[0], columns[i]) if total else equal.sql(pair, columns[0], columns[i])  # type: ignore[misc]
+
+
+@function(
+    "in",
+    "operators",
+    Param("value"),
+    Param("items", repeat=True, optional=True),
+    resolve=_in,
+    total=_total_in,
+    returns=BOOLEAN,
+    operator=True,
+    examples=("2 IN (1, 2)", "NULL IN (1, NULL)", "NOT (2 IN ())", '"a" NOT IN ["b", "c"]'),
+)
+def is_in(site: Site, a: Column, *items: Column) -> Column:
+    """Whether the value equals one of the items."""
+    if not items:
+        return sql.FALSE
+    a = sql.steady(a, site.args[0].type)
+    return a.in_([sql.steady(item, arg.type) for item, arg in zip(items, site.args[1:], strict=True)])
+
+
+# -- logic: lowered by the walker, which knows where a condition stands
+
+
+def condition(c: Builder, arg: Node) -> Node:
+    """The argument where it is a condition; noted and poisoned where it is not."""
+    if arg.type.kind in ("boolean", "error"):
+        return arg
+    return c.fail("E201", arg, f"a condition is needed here, this is {arg.type}", "compare it with something")
+
+
+def _logic(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
+    def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
+        fitted = tuple(condition(c, arg) for arg in args)
+        if any(arg.type.kind == "error" for arg in fitted):
+            return Literal(ERROR, None)
+        flat = [
+            part
+            for arg in fitted
+            for part in (arg.args if op != "not" and isinstance(arg, Call) and arg.function == op else (arg,))
+        ]
+        return Call(BOOLEAN, op, tuple(flat))
+
+    return resolve
+
+
+def _walker_only(site: Site, *args: Lowered) -> Lowered:
+    raise AssertionError("conditions are lowered by the walker")
+
+
+for _name, _doc, _params, _examples in (
+    (
+        "and",
+        "All conditions hold; evaluated left to right, the rest is not looked at after a FALSE.",
+        (Param("condition", repeat=True),),
+        ("TRUE AND 1 < 2", "AND(TRUE, TRUE)", "NOT (FALSE AND 1/0 = 1)"),
+    ),
+    (
+        "or",
+        "One of the conditions holds; evaluated left to right, the rest is not looked at after a TRUE.",
+        (Param("condition", repeat=True),),
+        ("FALSE OR TRUE", "OR(TRUE, 1/0 = 1)", "1/0 = 1 OR TRUE -> error"),
+    ),
+    ("not", "The opposite of a condition.", (Param("condition"),), ("NOT FALSE", "NOT 1 = 2", "!FALSE")),
+):
+    register(
+        Function(
+            name=_name,
+            group="operators",
+            params=_params,
+            doc=_doc,
+            lazy=_walker_only,
+            resolve=_logic(_name),
+            returns=BOOLEAN,
+            aliases=() if _name == "not" else (_name.upper(),),
+            operator=True,
+            examples=_examples,
+        )
+    )
