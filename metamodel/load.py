@@ -85,7 +85,7 @@ def load_packs(folders: Sequence[Path], search: Sequence[Path] = ()) -> Loaded:
     run = _Run()
     named = run.packs(folders)
     for folder in folders:
-        if not any(at == folder or at.parent == folder for at, _, _ in named.values()):
+        if not any(folder in (pack.folder, pack.folder.parent) for pack in named.values()):
             run.issues.add("M102", f"the folder {_shown(folder)} holds no pack", None, f"a pack has a {MANIFEST}")
     others = run.packs(search)
     return run.finish(None, dict.fromkeys(named), {**others, **named})
@@ -150,70 +150,55 @@ class _Run:
     def remember(self, kind: str, name: str, faults: Sequence[Fault]) -> None:
         self.broken |= {(kind, name, *(str(step) for step in fault.path)) for fault in faults}
 
-    def packs(self, search: Sequence[Path]) -> dict[str, tuple[Path, PackSource | None, list[Issue]]]:
-        """Packs by name: their folder, their manifest and what is wrong with it (reported only if the pack is used)."""
-        found: dict[str, tuple[Path, PackSource | None, list[Issue]]] = {}
+    def packs(self, search: Sequence[Path]) -> dict[str, _Found]:
+        """Packs by name, each read in a run of its own: what is wrong with it matters only if the pack is used."""
+        found: dict[str, _Found] = {}
         for folder in _pack_folders(search):
             apart = _Run(sources=self.sources)
-            manifests = [document for document in apart.documents(folder / MANIFEST) if document.kind == "pack"]
-            if not manifests and not apart.issues.errors:
+            documents = apart.documents(folder / MANIFEST)
+            manifest = next((document for document in documents if document.kind == "pack"), None)
+            if manifest is None and not apart.issues.errors:
                 place = Place(_shown(folder / MANIFEST), 1, 1)
-                apart.issues.add(
-                    "M106",
-                    "the file declares no pack",
-                    place,
-                    "begin it with `kind: pack`",
-                )
-            name = manifests[0].name if manifests else folder.name
-            if name in found and found[name][0] != folder:
-                at = manifests[0].place if manifests else None
-                apart.issues.add(
-                    "M107",
-                    f'there is already a pack "{name}" in {_shown(found[name][0])}',
-                    at,
-                    "rename one",
-                )
-                apart.issues.issues = found[name][2] + apart.issues.issues
-            found[name] = (
-                folder,
-                PackSource(manifests[0]) if manifests else None,
-                apart.issues.issues,
-            )
+                apart.issues.add("M106", "the file declares no pack", place, "begin it with `kind: pack`")
+            name = manifest.name if manifest else folder.name
+            if name in found:
+                what = f'there is already a pack "{name}" in {_shown(found[name].folder)}'
+                apart.issues.add("M107", what, manifest.place if manifest else None, "rename one")
+                apart.issues.issues = found[name].run.issues.issues + apart.issues.issues
+            others = [document for document in documents if document is not manifest]
+            source = PackSource(manifest, list(apart.declared(others))) if manifest else None
+            found[name] = _Found(folder, source, apart)
         return found
 
-    def finish(
-        self,
-        tenant: Document | None,
-        wanted: Mapping[str, Item | None],
-        found: Mapping[str, tuple[Path, PackSource | None, list[Issue]]],
-    ) -> Loaded:
-        known = {name: source for name, (_, source, _) in found.items() if source}
-        places = {name: item.key.place if item and item.key else None for name, item in wanted.items()}
-        refused = {name for name, (_, source, _) in found.items() if source is None and name in wanted}
+    def finish(self, tenant: Document | None, wanted: Mapping[str, Item | None], found: Mapping[str, _Found]) -> Loaded:
+        known = {name: pack.source for name, pack in found.items() if pack.source}
+        refused = {name for name in wanted if name in found and found[name].source is None}
         for name, item in wanted.items():
             if item and name in known:
                 check_version(name, known[name], item, self.issues)
-        ordered = order({n: p for n, p in places.items() if n not in refused}, known, self.issues)
-        for name, (folder, source, issues) in found.items():
-            if name in refused or source in ordered:
-                self.issues.issues += issues
-                self.blind |= source is None
-            if source is not None and source in ordered:
-                source.documents = list(self.declarations(folder))
+        places = {n: item.key.place if item and item.key else None for n, item in wanted.items() if n not in refused}
+        ordered = order(places, known, self.issues)
+        for name, pack in found.items():
+            if name in refused or pack.source in ordered:
+                self.issues.issues += pack.run.issues.issues
+                self.broken |= pack.run.broken
+                self.blind |= pack.run.blind or pack.source is None
+            if pack.source is not None and pack.source in ordered:
+                pack.source.documents += self.declarations(pack.folder)
         return self.model(tenant, ordered)
 
     def declarations(self, folder: Path) -> Iterator[Document]:
         for path in _files(folder):
-            for document in self.documents(path):
-                if document.kind in ("pack", "tenant"):
-                    self.issues.add(
-                        "M106",
-                        f"a {document.kind} does not belong into this file",
-                        document.place,
-                        f"a pack is declared in {MANIFEST}, a tenant in a file of its own",
-                    )
-                else:
-                    yield document
+            yield from self.declared(self.documents(path))
+
+    def declared(self, documents: Sequence[Document]) -> Iterator[Document]:
+        """The documents that declare something in a pack; others do not belong here."""
+        for document in documents:
+            if document.kind in ("pack", "tenant"):
+                hint = f"a pack is declared once in {MANIFEST}, a tenant in a file of its own"
+                self.issues.add("M106", f"a {document.kind} does not belong into this file", document.place, hint)
+            else:
+                yield document
 
     def model(self, tenant: Document | None, packs: Sequence[PackSource]) -> Loaded:
         tree, patched = merge(packs, tenant, self.issues)
@@ -268,6 +253,15 @@ class _Run:
             return (rank.get(where.file, -1), where.line, where.column, issue.code) if where else (-1, 0, 0, issue.code)
 
         return sorted(dict.fromkeys(self.issues.issues), key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A pack in a folder: its source, or None where the manifest is refused, and the run that read it."""
+
+    folder: Path
+    source: PackSource | None
+    run: _Run
 
 
 def _pack_folders(search: Sequence[Path]) -> Iterator[Path]:

@@ -13,21 +13,21 @@ def resolve(data: Data, at: At = lambda path: None) -> Model:
 
     The data must have passed its schemas; names that lead nowhere are left for the rules to report.
     """
-    objects = {name: build.object_(name, body, at) for name, body in data["object"].items()}
+    objects = {name: build.object_(name, body, at) for name, body in data.get("object", {}).items()}
     sets: dict[str, ValueSet] = {
         name: build.value_set(name, build.text(body.get("label"), name), body["options"])
-        for name, body in data["value_set"].items()
+        for name, body in data.get("value_set", {}).items()
     }
-    for name, body in data["object"].items():
+    for name, body in data.get("object", {}).items():
         sets |= build.inline_sets(name, body)
     return Model(
-        settings=build.settings(data["settings"]),
-        packs={name: build.pack(name, body) for name, body in data["packs"].items()},
+        settings=build.settings(data.get("settings", {})),
+        packs={name: build.pack(name, body) for name, body in data.get("packs", {}).items()},
         objects=objects,
         value_sets=sets,
-        processes={name: build.process(name, body, at) for name, body in data["process"].items()},
-        reports={name: build.report(name, body, at) for name, body in data["report"].items()},
-        workflows={name: build.workflow(name, body, at) for name, body in data["workflow"].items()},
-        roles={name: build.role(name, body, objects, at) for name, body in data["role"].items()},
-        seeds={name: build.seed(name, body) for name, body in data["seed"].items()},
+        processes={name: build.process(name, body, at) for name, body in data.get("process", {}).items()},
+        reports={name: build.report(name, body, at) for name, body in data.get("report", {}).items()},
+        workflows={name: build.workflow(name, body, at) for name, body in data.get("workflow", {}).items()},
+        roles={name: build.role(name, body, objects, at) for name, body in data.get("role", {}).items()},
+        seeds={name: build.seed(name, body) for name, body in data.get("seed", {}).items()},
     )

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from engine.base.context import Context
 from engine.base.errors import Refused
 from engine.base.limits import SESSION_HOURS
 from engine.db import execute
@@ -61,6 +60,17 @@ async def log_in(
     return Session(credential, expires, UUID(int=row["user_id"].int))
 
 
+async def confirm(rt: Runtime, limiter: Limiter, release: Release, user: UUID, password: str, peer: str) -> None:
+    """Raises Refused "auth.failed" where it is not the user's password, "auth.limited" after too many attempts."""
+    limiter.attempt(release.tenant, str(user), peer)
+    async with rt.reads.connection(release.role) as conn:
+        text = f"SELECT password_hash FROM {quote_name(release.schema)}._login WHERE user_id = $1"
+        rows = await execute.fetch_rows(conn, text, (user,))
+    if not await verify(password, rows[0]["password_hash"] if rows else None):
+        raise Refused("auth.failed", "the password is wrong")
+    limiter.succeeded(release.tenant, str(user), peer)
+
+
 async def log_out(rt: Runtime, release: Release, credential: str) -> None:
     """Ends the session of a credential. Raises Refused "access.denied" for an API token: that is revoked by its id."""
     if parts(credential).kind != SESSION:
@@ -76,7 +86,7 @@ async def log_out(rt: Runtime, release: Release, credential: str) -> None:
     forget(rt)
 
 
-async def session_of(rt: Runtime, ctx: Context, release: Release, credential: str) -> datetime | None:
+async def session_of(rt: Runtime, release: Release, credential: str) -> datetime | None:
     """When the session of a credential ends; None for one that is an API token."""
     if parts(credential).kind != SESSION:
         return None

@@ -104,7 +104,7 @@ def _integer(f: Field, release: Release) -> Callable[[Any], int]:
 
 def _number(f: Field, release: Release) -> Callable[[Any], str]:
     scale = 2 if f.type == "money" else NUMBER_SCALE if f.scale is None else f.scale
-    quantum = Decimal(1).scaleb(-scale)
+    quantum, fixed = Decimal(1).scaleb(-scale), f.type == "money" or f.scale is not None
 
     def convert(value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
@@ -117,7 +117,7 @@ def _number(f: Field, release: Release) -> Callable[[Any], str]:
         if number and (number.adjusted() < -NUMBER_SCALE or number != number.quantize(quantum)):
             raise Unfit("record.out_of_range", f"at most {scale} decimal places are allowed")
         _within(f, number)
-        return format(number, "f")
+        return format(number.quantize(quantum) if fixed else number, "f")
 
     return convert
 

@@ -102,15 +102,17 @@ async def delete(
     await in_transaction(rt.writes, release.role, work)
 
 
-async def restore(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> Written:
+async def restore(
+    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, conn: Connection | None = None
+) -> Written:
     """Brings back a deleted record with everything that was deleted with it; rules are judged again."""
     allowed(rt.rights(ctx.actor, release), obj, "delete")
 
-    async def work(conn: Connection) -> Written:
-        batch = await _batch_of(conn, release, obj, record)
+    async def work(inner: Connection) -> Written:
+        batch = await _batch_of(inner, release, obj, record)
         first: Written | None = None
         for name in [obj, *(o for o in release.model.objects if o != obj)]:
-            found = await conn.fetch(_sql_in_batch(release, name), batch)
+            found = await inner.fetch(_sql_in_batch(release, name), batch)
             ids = tuple(row["id"] for row in found)
             if ids:
                 single = name == obj and len(ids) == 1
@@ -119,12 +121,12 @@ async def restore(rt: Runtime, ctx: Context, release: Release, obj: str, record:
                     fields=None if single else BATCH_FIELDS,
                 )
                 actor = ctx if name == obj else replace(ctx, actor=replace(ctx.actor, operator=True))
-                done = await _direct(rt, actor, release, request, None, conn)
+                done = await _direct(rt, actor, release, request, None, inner)
                 first = first or done
         assert first is not None
         return first
 
-    return await in_transaction(rt.writes, release.role, work)
+    return await work(conn) if conn else await in_transaction(rt.writes, release.role, work)
 
 
 async def _delete(

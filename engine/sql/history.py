@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Text, Uuid, and_, case, cast, column, func, literal, or_, select, true
+from sqlalchemy import BigInteger, DateTime, Text, Uuid, and_, case, cast, column, func, literal, null, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -46,9 +46,10 @@ def history_statement(plan: HistoryPlan, collation: str | None) -> Statement:
     ).cte("readable")
     h = qualified(plan.history).alias("h")
     entry = func.jsonb_each(of(h, "changes", JSONB())).table_valued(column("key", Text()), column("value", JSONB()))
-    named = case({name: label for name, label, _ in plan.fields}, value=entry.c.key, else_=entry.c.key) if plan.fields else entry.c.key
+    renamed = [(entry.c.key == _text(column), _text(label)) for column, label, _ in plan.fields if column != label]
+    named = case(*renamed, else_=entry.c.key) if renamed else entry.c.key
     created = of(h, "kind", Text()) == _text("created")
-    pair = case((created, func.jsonb_build_array(None, entry.c.value)), else_=entry.c.value)
+    pair = case((created, func.jsonb_build_array(null(), entry.c.value)), else_=entry.c.value)
     visible = or_(
         entry.c.key == func.any(of(readable, "columns", ARRAY(Text()))), entry.c.key == _text("deleted_at")
     )

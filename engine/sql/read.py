@@ -21,6 +21,8 @@ from engine.sql.joins import Frame, frame
 from engine.sql.statement import Statement, compile_statement, slot
 from metamodel.formula.typed import Field
 
+ONE = literal(1, BigInteger(), literal_execute=True)
+
 
 def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
     """The statement of a plan; `collation` is the server's for changes of case."""
@@ -53,7 +55,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
         .select_from(rows.source)
         .where(*conditions, *(_after(plan, keys) if plan.after is not None else ()))
         .order_by(*_sorted(plan.order, keys))
-        .limit(limit + 1)
+        .limit(limit + ONE)
         .cte("page")
     )
     held = [of(page, f"k{n}", SQL_TYPES[order.tree.type.kind]) for n, order in enumerate(plan.order)]
@@ -65,7 +67,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
     more = select(func.count()).select_from(page).scalar_subquery() > limit
     last = (
         select(func.json_build_array(*(cast(key, Text) for key in held)))
-        .select_from(page).order_by(*_sorted(plan.order, held)).offset(limit - 1).limit(literal(1, literal_execute=True))
+        .select_from(page).order_by(*_sorted(plan.order, held)).offset(limit - ONE).limit(ONE)
         .scalar_subquery()
     )
     count = (

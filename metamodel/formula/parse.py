@@ -319,15 +319,10 @@ def _bad_character(text: str, at: int) -> Diagnostic:
         return Diagnostic(
             "E110", at, at + 1, "not a valid date or time", "write @2024-01-31, @14:30 or @2024-01-31T14:30"
         )
-    if word := re.match(r"\d[\w.]*", text[at:]):
-        near = nearest(re.sub(r"[\d.]+", "", word[0]), [f"{unit}s" for unit in (*SECONDS, *MONTHS)])
-        return Diagnostic(
-            "E110",
-            at,
-            at + word.end(),
-            f"{word[0]} is not a valid number",
-            f'did you mean "{re.match(r"[0-9.]+", word[0])[0]}{near}"?' if near else None,
-        )  # type: ignore[index]
+    if word := re.match(r"([\d.]+)([\w.]*)", text[at:]):
+        near = nearest(word[2], [f"{unit}s" for unit in (*SECONDS, *MONTHS)]) if word[2] else None
+        hint = f'did you mean "{word[1]}{near}"?' if near else None
+        return Diagnostic("E110", at, at + word.end(), f"{word[0]} is not a valid number", hint)
     if ch == "=" and text[at : at + 2] == "=>":
         return Diagnostic("E101", at, at + 2, 'unexpected "=>"', "write >=")
     return Diagnostic("E102", at, at + 1, f'unexpected character "{ch}"')

@@ -28,6 +28,7 @@ from metamodel.formula.types import (
 
 DIALECT = asyncpg.dialect()
 ZONE = "Europe/Berlin"
+ENVIRONMENT = expression.Environment(ZONE)
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,7 @@ class Columns:
     """A row whose fields are columns of one relation; `old` and hops are name prefixes."""
 
     prefix: str = ""
-    environment: expression.Environment = expression.Environment(ZONE)
-    lines: Columns | None = None
+    environment: expression.Environment = ENVIRONMENT
 
     def field(self, node: typed.Field) -> Any:
         if node.level:

@@ -160,6 +160,16 @@ def test_two_packs_of_one_name(tmp_path: Path) -> None:
     assert "M107" in [i.code for i in refused(lambda: load_packs([tmp_path / "a", tmp_path / "b"]))]
 
 
+def test_a_manifest_may_stand_beside_declarations_but_not_beside_another(tmp_path: Path) -> None:
+    manifest = MANIFEST.format(name="sample")
+    assert "item" in load_packs([write_pack(tmp_path / "a", {}, manifest + "---\n" + ITEM)]).model.objects
+    issues = refused(lambda: load_packs([write_pack(tmp_path / "b", {}, manifest + "---\n" + manifest)]))
+    assert [(i.code, i.where.line if i.where else 0) for i in issues] == [("M106", 7)]
+    broken = ITEM.replace("min: 0", "mim: 0")
+    issues = refused(lambda: load_packs([write_pack(tmp_path / "c", {}, manifest + "---\n" + broken)]))
+    assert [(i.code, i.hint) for i in issues] == [("S102", 'did you mean "min"?')]
+
+
 def test_a_folder_without_a_pack(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "none"):

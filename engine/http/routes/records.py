@@ -113,7 +113,10 @@ async def restore_record(call: Call) -> Reply:
     async def work(conn: Connection | None) -> Reply:
         written = await writes.restore(call.rt, call.ctx, call.release, call.object, record, conn)
         await _people_changed(call, conn)
-        return Reply(_body(written), 200, _tag(call, record, written))
+        tag = _tag(call, record, written)
+        if len(written.changed) == 1:
+            return Reply(_body(written), 200, tag)
+        return json_reply(next({"id": r, "version": v} for r, v in written.changed if r == record), 200, tag)
 
     return await once(call, work, obj=call.object)
 

@@ -280,7 +280,8 @@ BANNED = re.compile(r"\\[^dws.\\^$|?*+()\[\]{}/-]|\(\?(?!:)|[*+?}][+]|\[\[[:.=]|
 
 def _pattern(c: Builder, args: tuple[Node, ...]) -> Node:
     pattern = args[1]
-    assert isinstance(pattern, Literal) and isinstance(pattern.value, str)
+    assert isinstance(pattern, Literal)
+    assert isinstance(pattern.value, str)
     problem = pattern_problem(pattern.value)
     if problem:
         return c.fail("E209", pattern, problem, r"supported: . [] | () (?:) * + ? {m,n} \d \w \s ^ $")

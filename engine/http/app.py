@@ -1,0 +1,67 @@
+"""The web application: a runtime for its lifetime, and the routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from engine.base.settings import Settings
+from engine.http.call import Service
+from engine.http.resource import check_routes
+from engine.http.routes import docs, formula, health, meta, records, reports, runs, session
+from engine.identity.resolve import watch
+from engine.runtime import Runtime, follow, running
+
+Task = Callable[[Runtime], Awaitable[None]]
+"""What runs beside the requests until it is cancelled, such as the worker of workflows."""
+
+RESOURCES = (
+    *records.RESOURCES,
+    *reports.RESOURCES,
+    *session.RESOURCES,
+    *meta.RESOURCES,
+    *formula.RESOURCES,
+    *runs.RESOURCES,
+    *health.RESOURCES,
+    *docs.RESOURCES,
+)
+
+log = structlog.get_logger("fieldwright.http")
+
+
+def create_app(settings: Settings, *, tasks: Sequence[Task] = ()) -> FastAPI:
+    """The application; its database is opened when it starts and closed when it stops.
+
+    Raises TypeError where a route does not declare who may call it.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with running(settings) as rt:
+            watch(rt)
+            beside = [asyncio.create_task(_beside(task, rt)) for task in (follow, *tasks)]
+            try:
+                yield {"service": Service(rt)}
+            finally:
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.routes.extend(Route(resource.path, resource) for resource in RESOURCES)
+    app.router.default = health.MISSING  # type: ignore[assignment]
+    check_routes(app.router.routes)
+    return app
+
+
+async def _beside(task: Task, rt: Runtime) -> None:
+    try:
+        await task(rt)
+    except Exception:
+        log.exception("a task beside the requests ended", task=getattr(task, "__name__", repr(task)))

@@ -1,0 +1,68 @@
+"""Rows as CSV and as text for a terminal; the one place where a cell is made safe for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine.reports.run import ReportResult
+
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "|")
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def safe_cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return f"'{text}" if text.startswith(DANGEROUS) else text
+
+
+def csv_text(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """CSV (RFC 4180) with headers and cells made safe alike."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([safe_cell(header) for header in headers])
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def report_csv(result: ReportResult) -> str:
+    """A report as CSV: labels as headers, values as they are."""
+    rows = [[row[c["name"]] for c in result.columns] for row in _decode(result.body)]
+    return csv_text([c["label"] for c in result.columns], rows)
+
+
+def report_rows(result: ReportResult) -> tuple[list[list[str]], list[str] | None]:
+    """The rows, and the totals, as text for people: labels of options, thousands, per cents."""
+    rows = [[shown(row[c["name"]], c) for c in result.columns] for row in _decode(result.body)]
+    if result.totals is None:
+        return rows, None
+    totals: Mapping[str, Any] = _decode(result.totals)
+    return rows, [shown(totals[c["name"]], c) if c["name"] in totals else "" for c in result.columns]
+
+
+def shown(value: Any, column: Mapping[str, Any]) -> str:
+    """One value as a person reads it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    form = column["format"] or column["kind"]
+    if form == "percent":
+        return f"{Decimal(value) * 100:.1f}%"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}" if form == "money" else f"{value.normalize():,f}" if value == value.to_integral() else f"{value:,.2f}"
+    return str(column.get("options", {}).get(value, value))
