@@ -128,7 +128,8 @@ def _handler(
                 return
             if isinstance(error, Outdated):
                 await rt.store.refresh(payload["tenant"])
-            log.warning("a job will be tried again", entrypoint=job.entrypoint, payload=payload, exc_info=error)
+            told = {} if isinstance(error, Refused) else {"exc_info": error}
+            log.warning("a job will be tried again", entrypoint=job.entrypoint, error=repr(error), **told)
             pause = min(LONGEST_PAUSE_SECONDS, 0.5 * 2**job.attempts)
             raise RetryRequested(timedelta(seconds=pause), type(error).__name__) from error
 

@@ -55,7 +55,7 @@ def create_app(settings: Settings, *, tasks: Sequence[Task] = ()) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.router.routes.extend(Route(resource.path, resource) for resource in RESOURCES)
-    app.router.default = health.MISSING  # type: ignore[assignment]
+    app.router.default = health.MISSING
     check_routes(app.router.routes)
     return app
 

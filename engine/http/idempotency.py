@@ -74,7 +74,7 @@ async def once(
             return _replay(call, obj, row["status"], row["body"])
         reply = await work(conn)
         kept = keep(reply)
-        saved = _Kept([(n.decode(), v.decode()) for n, v in kept.headers], kept.body and kept.body.decode())
+        saved = _Kept([(n.decode(), v.decode()) for n, v in kept.headers], None if kept.body is None else kept.body.decode())
         text = msgspec.json.encode(saved).decode()
         await conn.execute(_KEEP.format(schema=schema), user, key, fingerprint, reply.status, text, now)
         await conn.execute(_PURGE.format(schema=schema), oldest)

@@ -45,7 +45,7 @@ def problem(refused: Refused, request_id: str) -> Reply:
     if refused.detail and refused.kind not in _SILENT:
         document["detail"] = refused.detail
     if refused.faults:
-        document["errors"] = [_error(fault) for fault in refused.faults]
+        document["errors"] = [error_of(fault) for fault in refused.faults]
     document["request_id"] = request_id
     headers: list[tuple[bytes, bytes]] = []
     if refused.kind == "unauthenticated":
@@ -55,7 +55,8 @@ def problem(refused: Refused, request_id: str) -> Reply:
     return Reply(msgspec.json.encode(document), status, tuple(headers), PROBLEM)
 
 
-def _error(fault: Fault) -> dict[str, Any]:
+def error_of(fault: Fault) -> dict[str, Any]:
+    """One thing wrong, as a problem document and a batch show it."""
     error: dict[str, Any] = {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}
     if fault.rule is not None:
         error["rule"] = fault.rule

@@ -49,7 +49,7 @@ def record_list(obj: str, query_string: bytes) -> RecordQuery:
         fields=_names(found, "fields"),
         where=found.pop("where", None),
         order=_names(found, "order") or (),
-        limit=_number(found, "limit", PAGE_DEFAULT),
+        limit=number(found, "limit", PAGE_DEFAULT),
         after=found.pop("after", None),
         count=count is not None,
         equals=tuple(found.items()),
@@ -64,7 +64,7 @@ def record_single(obj: str, query_string: bytes) -> RecordQuery:
 
 
 def aggregate(obj: str, query_string: bytes) -> AggregateQuery:
-    """Groups and measures: `by, measures, where, order, limit`, the first two as formulas `amount` or `name:formula`."""
+    """Groups and measures: `by, measures, where, order, limit`; the first two are lists of `formula` or `name:formula`."""
     found = parse(query_string)
     only(found, "by", "measures", "where", "order", "limit")
     taken: set[str] = set()
@@ -72,7 +72,7 @@ def aggregate(obj: str, query_string: bytes) -> AggregateQuery:
     measures = _columns("measures", found.get("measures", ""), taken)
     if not by and not measures:
         raise _invalid("measures", "at least one group or measure is needed")
-    limit = _number(found, "limit", REPORT_ROWS)
+    limit = number(found, "limit", REPORT_ROWS)
     if not 1 <= limit <= REPORT_ROWS:
         raise _invalid("limit", f"limit is a number from 1 to {REPORT_ROWS}")
     return AggregateQuery(
@@ -137,7 +137,8 @@ def _names(found: dict[str, str], key: str) -> tuple[str, ...] | None:
     return names
 
 
-def _number(found: dict[str, str], key: str, default: int) -> int:
+def number(found: dict[str, str], key: str, default: int) -> int:
+    """A whole number that is taken out of the query string."""
     text = found.pop(key, None)
     if text is None:
         return default

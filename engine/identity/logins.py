@@ -1,4 +1,4 @@
-"""Logins: how a user record signs in, and with which roles. Kept apart from the record, out of every formula's reach."""
+"""Logins: how a user record signs in, and with which roles. Out of every formula's reach."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ async def change_login(
     async def work(conn: Connection) -> Login:
         row = await conn.fetchrow(
             f"UPDATE {schema}._login SET password_hash = coalesce($2, password_hash), roles = coalesce($3, roles), "
-            "active = coalesce($4, active), epoch = epoch + 1 WHERE user_id = $1 RETURNING user_id, login, roles, active",
+            "active = coalesce($4, active), epoch = epoch + 1 WHERE user_id = $1 "
+            "RETURNING user_id, login, roles, active",
             user, hashed, held, active,
         )  # fmt: skip
         if row is None:

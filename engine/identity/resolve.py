@@ -85,7 +85,10 @@ async def _look_up(rt: Runtime, tenant: str, credential: str, key: bytes) -> Act
 
 
 async def attributes(rt: Runtime, release: Release, user: UUID) -> Mapping[str, Any]:
-    """The fields of a user's record by name, typed as formulas take them. Raises Refused "auth.required" without one."""
+    """The fields of a user's record by name, typed as formulas take them.
+
+    Raises Refused "auth.required" where there is no such record.
+    """
     if "user" not in release.model.objects:
         return {}
     context = Context(Actor(user, (), operator=True), release.tenant, time_zone=release.model.settings.time_zone)

@@ -49,12 +49,14 @@ async def log_in(
         # The login is read again: it may have been disabled, or got another password, while the hash was computed.
         done = await conn.fetchval(
             f"INSERT INTO {schema}._session (token_hash, user_id, created_at, expires_at) "
-            f"SELECT $1, user_id, $2, $3 FROM {schema}._login WHERE user_id = $4 AND active AND epoch = $5 RETURNING true",
+            f"SELECT $1, user_id, $2, $3 FROM {schema}._login WHERE user_id = $4 AND active AND epoch = $5 "
+            "RETURNING true",
             digest(credential), now, expires, row["user_id"], row["epoch"],
         )  # fmt: skip
         if not done:
             raise Refused("auth.failed", "the login or the password is wrong")
-        await conn.execute(f"DELETE FROM {schema}._session WHERE user_id = $1 AND expires_at <= $2", row["user_id"], now)
+        stale = f"DELETE FROM {schema}._session WHERE user_id = $1 AND expires_at <= $2"
+        await conn.execute(stale, row["user_id"], now)
 
     await in_transaction(rt.writes, release.role, work)
     return Session(credential, expires, UUID(int=row["user_id"].int))

@@ -54,8 +54,13 @@ def from_text(kind: str, text: str) -> Any:
         raise Refused("query.invalid", f'"{text[:40]}" is not a value of type {kind}') from error
 
 
+def text_limit(f: Field) -> int:
+    """How many characters a text field takes."""
+    return f.max_length or (LONG_TEXT_DEFAULT if f.type == "long_text" else TEXT_DEFAULT)
+
+
 def _text(f: Field, release: Release) -> Callable[[Any], str | None]:
-    limit = f.max_length or (LONG_TEXT_DEFAULT if f.type == "long_text" else TEXT_DEFAULT)
+    limit = text_limit(f)
 
     def convert(value: Any) -> str | None:
         if not isinstance(value, str):

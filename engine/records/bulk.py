@@ -1,53 +1,70 @@
-"""A batch in which each row stands for itself: what can be written is written, the rest is answered with its faults."""
+"""Batches in which each record stands for itself: the good ones are written, the others say what is wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from uuid import UUID
 
 from engine.base.context import Context
 from engine.base.errors import Fault, Refused
+from engine.db.pool import Connection
+from engine.db.transaction import atomic
 from engine.plan.request import RecordWrite
-from engine.records.write import write
+from engine.records.write import BATCH_FIELDS, write
 from engine.release.release import Release
 from engine.runtime import Runtime
 
+Outcome = tuple[UUID, int] | tuple[Fault, ...]
+"""What became of one row: (id, version) where it was written, else its faults."""
 
-async def write_each(rt: Runtime, ctx: Context, release: Release, request: RecordWrite) -> list[dict[str, Any]]:
-    """For each row `{"id", "version"}`, or `{"errors": [{"pointer", "code", "detail", "rule"}]}`.
 
-    Rows go together in one statement; those that are refused are taken out and the others tried again. Raises Refused
-    for what is wrong with the request as a whole.
-    """
-    results: list[dict[str, Any]] = [{} for _ in request.rows]
-    pending = list(range(len(request.rows)))
-    while pending:
-        part = replace(
-            request, many=True, rows=_pick(request.rows, pending), ids=_pick(request.ids, pending),
-            versions=_pick(request.versions, pending), reasons=_pick(request.reasons, pending),
-        )  # fmt: skip
+async def write_each(
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None = None
+) -> list[Outcome]:
+    """Writes the rows that can be written; the outcome of every row in its place. Raises Refused only for the whole."""
+    outcomes: list[Outcome | None] = [None] * len(request.rows)
+    await _write(rt, ctx, release, replace(request, many=True, fields=BATCH_FIELDS), range(len(request.rows)), outcomes, conn)
+    return [outcome if outcome is not None else () for outcome in outcomes]
+
+
+async def _write(
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, places: Sequence[int],
+    outcomes: list[Outcome | None], conn: Connection | None,
+) -> None:
+    """Tries all rows at once; those that are named in the refusal are out, and the rest is tried again."""
+    while places:
+        part = _part(request, places)
         try:
-            written = await write(rt, ctx, release, part)
+            if conn is None:
+                written = await write(rt, ctx, release, part)
+            else:
+                async with atomic(conn):
+                    written = await write(rt, ctx, release, part, conn)
         except Refused as refused:
-            faults = [fault for fault in refused.faults if fault.row is not None]
-            if not faults:
+            named = {fault.row for fault in refused.faults if fault.row is not None}
+            if not named and len(places) > 1 and refused.kind in ("invalid", "conflict", "not_found", "stale", "forbidden"):
+                half = len(places) // 2
+                await _write(rt, ctx, release, request, places[:half], outcomes, conn)
+                await _write(rt, ctx, release, request, places[half:], outcomes, conn)
+                return
+            if not named and refused.kind not in ("invalid", "conflict", "not_found", "stale", "forbidden"):
                 raise
-            for fault in faults:
-                results[pending[fault.row or 0]].setdefault("errors", []).append(_error(fault))
-            pending = [row for row in pending if not results[row]]
+            for row in named or {0}:
+                faults = tuple(replace(fault, row=None) for fault in refused.faults if fault.row in (row, None))
+                outcomes[places[row]] = faults or (Fault(refused.code, refused.detail),)
+            places = [place for n, place in enumerate(places) if n not in (named or {0})]
         else:
-            for row, (record, version) in zip(pending, written.changed, strict=True):
-                results[row] = {"id": record, "version": version}
-            break
-    return results
+            for place, changed in zip(places, written.changed, strict=True):
+                outcomes[place] = changed
+            return
 
 
-def _pick(values: tuple[Any, ...], rows: list[int]) -> tuple[Any, ...]:
-    return tuple(values[row] for row in rows) if values else ()
-
-
-def _error(fault: Fault) -> dict[str, Any]:
-    error: dict[str, Any] = {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}
-    if fault.rule is not None:
-        error["rule"] = fault.rule
-    return error
+def _part(request: RecordWrite, places: Sequence[int]) -> RecordWrite:
+    return replace(
+        request,
+        rows=tuple(request.rows[n] for n in places),
+        ids=tuple(request.ids[n] for n in places) if request.ids else (),
+        versions=tuple(request.versions[n] for n in places) if request.versions else (),
+        reasons=tuple(request.reasons[n] for n in places) if request.reasons else (),
+    )

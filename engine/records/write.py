@@ -213,8 +213,8 @@ def _converted(
     for name in names:
         refused = None if name in extra else refused_field(rights, request.object, name, verb, request.historical)
         if refused:
-            at = next(n for n, row in enumerate(request.rows) if name in row)
-            faults.append(Fault(refused[0], refused[1], f"/{name}", row=at if many else None))
+            places = [n for n, row in enumerate(request.rows) if name in row] if many else [None]
+            faults += [Fault(refused[0], refused[1], f"/{name}", row=place) for place in places]
     if faults:
         raise Refused("record.invalid", faults[0].detail, faults=faults)
     if extra:

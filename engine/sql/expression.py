@@ -121,12 +121,14 @@ def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
     guards = []
     if where is not None and where.guard is not None:
         guards.append(func.bool_or(where.guard, type_=Boolean()))
-    if guard := sql.any_of(inside.guard if inside else None, by.guard if by else None):
+    guard = sql.any_of(inside.guard if inside else None, by.guard if by else None)
+    if guard is not None:
         wrong: Any = func.bool_or(guard, type_=Boolean())
         guards.append(wrong if meets is None else wrong.filter(meets))
-    digits = (inside.digits if inside else 0) + 20
-    places = inside.places if inside else 0
-    return bounded(Lowered(made, sql.any_of(*guards), False, digits, max(places, limits.SCALE)))
+    digits = (inside.digits if inside else 0) + limits.SUM_DIGITS
+    places = max(inside.places if inside else 0, limits.SCALE)
+    lowered = Lowered(made, sql.any_of(*guards), False, digits, places)
+    return bounded(lowered) if node.type.number else lowered
 
 
 # -- the walk -------------------------------------------------------------------------------------------------------

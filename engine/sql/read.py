@@ -17,7 +17,7 @@ from engine.plan.read import Order, Output, ReadPlan
 from engine.sql import expression
 from engine.sql.columns import SQL_TYPES, of, qualified
 from engine.sql.expression import Environment
-from engine.sql.joins import Frame, frame
+from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import Statement, compile_statement, slot
 from metamodel.formula.typed import Field
 
@@ -32,7 +32,7 @@ def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
 
 def _single(plan: ReadPlan, environment: Environment) -> Select[Any]:
     rows = _filtered(plan, environment, extra=[o.tree for o in plan.outputs], joins=plan.output_joins)
-    row = _row(plan.outputs, rows).lateral("r")
+    row = _row(plan.outputs, rows).correlate(*tables(rows.source)).lateral("r")
     base = rows.images["new"]
     return (
         select(cast(func.row_to_json(row.table_valued()), Text), cast(of(base, "version", BigInteger()), Text))

@@ -31,9 +31,7 @@ PRESENT = "present."
 
 def trigger_statement(plan: TriggerPlan, collation: str | None) -> Statement:
     """The ids of those events among slot `events` that cause a run."""
-    changes, kind = _changes(plan)
-    events = _events(plan.images, *kind, *changes)
-    old, new = _old(plan.images, events), qualified(plan.images.table).alias("t")
+    old, new = _old(plan.images, _events(plan.images, plan)), qualified(plan.images.table).alias("t")
     rows = frame(Environment(plan.images.zone, collation), {"new": new, "old": old}, plan.joins, (plan.when,),
                  source=_both(old, new))
     where = [] if plan.when is None else [expression.condition(plan.when, rows.row)]
@@ -51,32 +49,32 @@ def values_statement(plan: ValuesPlan, collation: str | None) -> Statement:
     return compile_statement(select(*columns).select_from(rows.source))
 
 
-def _changes(plan: TriggerPlan) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-    """Conditions over the history `h` and the event `e` of a trigger."""
-    h, e = qualified(plan.images.history).alias("h"), qualified(plan.images.events).alias("e")
-    changes, kind = of(h, "changes", JSONB()), of(e, "kind", Text())
-    found: list[ColumnElement[bool]] = []
-    if plan.changed:
-        found.append(or_(*(_changed(changes, name) for name in plan.changed)))
-    if plan.entered is not None and plan.images.stage:
-        entered = case(
-            (kind == _text("created"), func.jsonb_extract_path_text(changes, _text(plan.images.stage))),
-            else_=func.jsonb_extract_path_text(changes, _text(plan.images.stage), _text("1")),
-        )
-        found.append(entered == _text(plan.entered) if plan.entered else entered.is_not(None))
-    return found, [or_(*(kind == _text(name) for name in plan.kinds))]
-
-
-def _events(plan: Images, *where: ColumnElement[bool]) -> CTE:
+def _events(plan: Images, trigger: TriggerPlan | None = None) -> CTE:
     e, h = qualified(plan.events).alias("e"), qualified(plan.history).alias("h")
     columns = [of(e, "id", BigInteger()), of(e, "record", Uuid()), of(e, "version", BigInteger()),
                of(e, "kind", Text()), of(e, "at", DateTime(timezone=True)), of(h, "changes", JSONB())]
     same = and_(*(of(e, name, type_) == of(h, name, type_) for name, type_ in (
         ("object", Text()), ("record", Uuid()), ("version", BigInteger()),
     )))
-    asked = of(e, "id", BigInteger()) == func.any(slot("events", ARRAY(BigInteger())))
-    mine = of(e, "object", Text()) == _text(plan.object)
-    return materialized(select(*columns).select_from(e.join(h, same)).where(asked, mine, *where).cte("events"))
+    where = [of(e, "id", BigInteger()) == func.any(slot("events", ARRAY(BigInteger()))),
+             of(e, "object", Text()) == _text(plan.object)]
+    if trigger is not None:
+        where += _caused(trigger, of(e, "kind", Text()), of(h, "changes", JSONB()))
+    return materialized(select(*columns).select_from(e.join(h, same)).where(*where).cte("events"))
+
+
+def _caused(plan: TriggerPlan, kind: ColumnElement[Any], changes: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [or_(*(kind == _text(name) for name in plan.kinds))]
+    if plan.changed:
+        found.append(or_(*(_changed(changes, name) for name in plan.changed)))
+    if plan.entered is not None and plan.images.stage:
+        stage = _text(plan.images.stage)
+        entered = case(
+            (kind == _text("created"), func.jsonb_extract_path_text(changes, stage)),
+            else_=func.jsonb_extract_path_text(changes, stage, _text("1")),
+        )
+        found.append(entered == _text(plan.entered) if plan.entered else entered.is_not(None))
+    return found
 
 
 def _old(plan: Images, events: CTE) -> CTE:

@@ -334,6 +334,8 @@ class _Checker:
         rest = n.args[1:]
         made = self.node(value, inner) if value is not None else rows.value
         where = rows.where
+        if where is not None and where.type.kind == "error":
+            return POISON
         if value is None and made is None and rest and over.value != "none":
             made, rest = self.node(rest[0], inner), rest[1:]
         by = None
@@ -347,7 +349,7 @@ class _Checker:
             or (made is not None and over.value == "none")
         ):
             return self.fail("E205", n, f"{over.name} has the wrong arguments", f"such as {' or '.join(over.examples)}")
-        if any(part is not None and part.type.kind == "error" for part in (made, where, by)):
+        if any(part is not None and part.type.kind == "error" for part in (made, by)):
             return POISON
         if made is not None and over.takes and made.type.kind not in over.takes:
             return self.fail(

@@ -15,9 +15,10 @@ FIELD_CHARACTERS = 65_536
 DIGITS = 1_000
 """Digits before the point of the largest number a formula may make; a larger one is an error of the row."""
 FIELD_DIGITS = 38
+SUM_DIGITS = 19
+"""Digits that adding up every row of a table can add to a number."""
 SCALE = 18
 """Decimal places of every inexact result (formula.md 2.8)."""
 GUARD_SCALE = 12
 """Places that an inexact operand is rounded to before it is compared, floored or truncated."""
 POWER_DIGITS = 64
-YEARS = (1, 9999)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from metamodel.formula import ast, limits, typed
@@ -49,6 +49,7 @@ class Checker(Protocol):
     ) -> typed.Node: ...
     def node(self, n: ast.Node, frame: Frame) -> typed.Node: ...
     def old(self, node: typed.Node | None) -> typed.Node: ...
+    def at(self, node: typed.Node, place: typed.Node | ast.Node) -> typed.Node: ...
 
 
 def value(c: Checker, path: ast.Path, frame: Frame) -> typed.Node:
@@ -173,7 +174,7 @@ def _set(
                 "a set can not be reached through another set in one path",
                 f"aggregate twice, such as SUM({relation or 'rows'}, SUM({rest[0].name}.field))",
             )
-        value = _walk(c, inner, rest, 0)
+        value = c.at(_walk(c, inner, rest, 0), replace(rest[-1], start=rest[0].start))
     return Rows(hops, relation, name, via, where, value)
 
 

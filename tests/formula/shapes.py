@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -130,18 +130,19 @@ COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
 }
 
 
+PROJECT, LINE = sa.table("project"), sa.table("line")
+
+
 @dataclass(frozen=True)
 class Columns:
-    """A row whose fields are columns of one relation; `old` and hops are name prefixes."""
+    """A row whose fields are columns; `old` and hops are prefixes of their names. With `table` they are qualified."""
 
-    prefix: str = ""
     environment: expression.Environment = ENVIRONMENT
+    table: Any = None
 
     def field(self, node: typed.Field) -> Any:
-        if node.level:
-            return sa.column(node.name, COLUMNS[node.type.kind], _selectable=sa.table("project"))
         name = "_".join((*(("old",) if node.image == "old" else ()), *node.path, node.name))
-        return sa.column(self.prefix + name, COLUMNS[node.type.kind])
+        return sa.column(name, COLUMNS[node.type.kind], _selectable=PROJECT if node.level else self.table)
 
     def property(self, node: typed.Property) -> Any:
         return sa.column(f"{self.field(node.field).name}_{node.name}", COLUMNS[node.type.kind])
@@ -153,21 +154,17 @@ class Columns:
         return sa.bindparam(f"v{node.index}", type_=COLUMNS[node.type.kind])
 
     def aggregate(self, node: typed.Aggregate) -> expression.Lowered:
-        """The aggregate in a subquery of its own over the lines of the project."""
+        """The rows of the measure, or the lines of the project in a subquery of their own."""
         if node.relation is None:
             return expression.aggregate(node, self)
-        made = expression.aggregate(node, self)
-        source = sa.table("line")
-        meets = sa.column("project", sa.Uuid(), _selectable=source) == sa.column(
-            "id", sa.Uuid(), _selectable=sa.table("project")
-        )
-        outer = sa.table("project")
+        made = expression.aggregate(node, Columns(self.environment, LINE))
+        belongs = sa.column("project", _selectable=LINE) == sa.column("id", _selectable=PROJECT)
 
         def over(column: Any) -> Any:
-            return sa.select(column).select_from(source).where(meets).correlate(outer).scalar_subquery()
+            return sa.select(column).select_from(LINE).where(belongs).correlate(PROJECT).scalar_subquery()
 
         guard = over(made.guard) if made.guard is not None else None
-        return expression.Lowered(sa.type_coerce(over(made.value), made.value.type), guard)
+        return replace(made, value=sa.type_coerce(over(made.value), made.value.type), guard=guard)
 
 
 def tree(text: str, scope: Scope = ROW, **how: Any) -> typed.Node:

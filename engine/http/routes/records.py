@@ -16,12 +16,14 @@ from engine.http import query
 from engine.http.body import MERGE_TYPES
 from engine.http.call import Call
 from engine.http.idempotency import once
+from engine.http.problems import error_of
 from engine.http.reply import Reply, json_reply
 from engine.http.resource import Action, Resource
 from engine.identity.credential import announce
 from engine.plan.request import RecordWrite
+from engine.plan.write import allowed
 from engine.records import write as writes
-from engine.records.bulk import write_each
+from engine.records.bulk import Outcome, write_each
 from engine.records.history import history, stage_history
 from engine.records.read import read_page, read_record
 from engine.records.stages import moves
@@ -77,9 +79,14 @@ async def _create_list(call: Call, body: list[Any], found: Mapping[str, str]) ->
     rows = tuple(_row(row, n) for n, row in enumerate(body))
     request = RecordWrite(object=call.object, operation="create", rows=rows, many=True)
     if found.get("each") == "true":
-        if b"idempotency-key" in call.headers:
-            raise Refused("request.malformed", "each=true does not take an idempotency key: rows stand for themselves")
-        return json_reply({"items": await write_each(call.rt, call.ctx, call.release, request)})
+        allowed(call.rt.rights(call.ctx.actor, call.release), call.object, "create")
+
+        async def each(conn: Connection | None) -> Reply:
+            outcomes = await write_each(call.rt, call.ctx, call.release, request, conn)
+            await _people_changed(call, conn)
+            return json_reply({"items": [_outcome(outcome) for outcome in outcomes]})
+
+        return await once(call, each, obj=call.object)
 
     async def work(conn: Connection | None) -> Reply:
         written = await _write(call, request, conn)
@@ -212,6 +219,12 @@ def _body(written: Written) -> bytes:
         return written.body.encode()
     ((record, version),) = written.changed
     return msgspec.json.encode({"id": record, "version": version})
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    if outcome and isinstance(outcome[0], UUID):
+        return {"id": outcome[0], "version": outcome[1]}
+    return {"errors": [error_of(fault) for fault in outcome if isinstance(fault, Fault)]}
 
 
 def _fields(found: Mapping[str, str]) -> tuple[str, ...] | None:

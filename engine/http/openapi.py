@@ -1,0 +1,282 @@
+"""The OpenAPI 3.1 document of a tenant, written from the release for what one set of rights may see and do.
+
+There are no routes per object behind it: the document names the paths that the general ones take for these objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.base.limits import PAGE_DEFAULT, PAGE_MAX
+from engine.http import openapi_fixed as fixed
+from engine.http.openapi_parts import body, operation, parameter, ref, reply
+from engine.plan.access import Rights
+from engine.plan.values import text_limit
+from engine.plan.write import refused_field
+from engine.release.release import Release
+from metamodel.formula.types import Kind
+from metamodel.kinds.common import in_locale
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Field, Object
+
+Schema = dict[str, Any]
+
+BY_KIND: dict[Kind, Schema] = {
+    "text": {"type": "string"},
+    "select": {"type": "string"},
+    "integer": {"type": "integer", "format": "int64"},
+    "decimal": {"type": "number"},
+    "money": {"type": "number"},
+    "percent": {"type": "number"},
+    "duration": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "date": {"type": "string", "format": "date"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "time": {"type": "string"},
+    "reference": {"type": "string", "format": "uuid"},
+    "list": {"type": "array", "items": {"type": "string"}},
+}
+FORMATS = {"email": "email", "url": "uri"}
+
+
+def document(rights: Rights, locale: str, version: str) -> dict[str, Any]:
+    """The document for these rights, with descriptions in `locale`."""
+    release = rights.release
+    paths: dict[str, Any] = fixed.paths(rights)
+    schemas: dict[str, Schema] = dict(fixed.SCHEMAS)
+    for obj in release.model.objects.values():
+        if rights.allows(obj.name, "read"):
+            schemas |= _schemas(obj, rights, locale)
+            paths |= _paths(obj, rights, locale)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{release.tenant}: Fieldwright API",
+            "version": f"{version}+release.{release.number}",
+            "description": "Records, reports and metadata of one tenant, as this caller may see and change them.",
+        },
+        "servers": [{"url": f"/{release.tenant}/api"}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": {"Problem": fixed.PROBLEM_RESPONSE},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token of a session (`POST /session`) or an API token (`POST /tokens`)",
+                }
+            },
+        },
+    }
+
+
+def type_name(name: str) -> str:
+    """`opportunity_line` is `OpportunityLine`."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
+    name = type_name(obj.name)
+    readable = [f for f in obj.fields.values() if f.name in rights.readable(obj.name)]
+    made: dict[str, Schema] = {
+        name: _object(in_locale(obj.description or obj.label, locale),
+                      {f.name: _read(obj, f, rights, locale) for f in readable}),
+        f"{name}Page": _object(
+            f"A page of {in_locale(obj.plural, locale)}",
+            {
+                "items": {"type": "array", "items": ref(name)},
+                "next": {"type": ["string", "null"], "description": "Cursor of the next page, for `after`"},
+                "total": {"type": "integer", "description": "With count=exact: how many records there are"},
+            },
+            required=("items", "next"),
+        ),
+    }  # fmt: skip
+    for verb, suffix in (("create", "Create"), ("edit", "Patch")):
+        if rights.allows(obj.name, verb):
+            fields = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
+            needed = tuple(f.name for f in fields if verb == "create" and f.required and f.default is None)
+            properties = {f.name: _write(f, rights.release, locale, verb) for f in fields}
+            made[name + suffix] = _object(None, properties, needed, closed=True)
+    if rights.release.stage_field(obj.name) and rights.allows(obj.name, "edit"):
+        made[f"{name}Move"] = _move(obj, rights, name)
+    return made
+
+
+def _object(
+    description: str | None, properties: Mapping[str, Schema], required: tuple[str, ...] = (), *, closed: bool = False
+) -> Schema:
+    schema: Schema = {"type": "object", "properties": dict(properties)}
+    if description:
+        schema["description"] = description
+    if required:
+        schema["required"] = list(required)
+    if closed:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def _move(obj: Object, rights: Rights, name: str) -> Schema:
+    stage = rights.release.stage_field(obj.name)
+    assert stage is not None
+    return _object(
+        "A move to another stage, with other fields of the record where they are to change too",
+        {
+            "to": {"type": "string", "enum": list(stage[1].stages)},
+            "reason": {"type": ["string", "null"]},
+            "fields": ref(f"{name}Patch"),
+        },
+        ("to",),
+        closed=True,
+    )
+
+
+def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
+    shape = rights.schema.object(obj.name)
+    assert shape is not None
+    known = shape.fields[f.name].type
+    schema = _shape(f, known.kind, rights.release, every_option=True)
+    if not FIELD_TYPES[f.type].writable or (f.system and f.name != "owner"):
+        schema["readOnly"] = True
+    if known.nullable or rights.where_readable(obj.name, f.name) is not None:
+        schema = _nullable(schema)
+    return schema | _described(f, locale)
+
+
+def _write(f: Field, release: Release, locale: str, verb: str) -> Schema:
+    kind = FIELD_TYPES[f.type].kind
+    assert kind is not None
+    schema = _shape(f, kind, release, every_option=False)
+    if f.min is not None:
+        schema["minimum"] = float(f.min)
+    if f.max is not None:
+        schema["maximum"] = float(f.max)
+    if schema.get("type") == "string" and kind == "text":
+        schema["maxLength"] = text_limit(f)
+    blank = not f.required or (verb == "create" and f.default is not None)
+    return (_nullable(schema) if blank and f.type not in ("boolean", "stage") else schema) | _described(f, locale)
+
+
+def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Schema:
+    schema = dict(BY_KIND[kind])
+    if f.type in FORMATS:
+        schema["format"] = FORMATS[f.type]
+    options = _options(f, release, every_option)
+    if options is not None and kind == "list":
+        schema["items"] = {"type": "string", "enum": options}
+    elif options is not None:
+        schema["enum"] = options
+    return schema
+
+
+def _options(f: Field, release: Release, every_option: bool) -> list[str] | None:
+    if f.type == "stage":
+        process = release.model.stage_process(f)
+        return list(process.stages) if process else None
+    if f.options is None:
+        return None
+    options = release.model.value_sets[f.options].options.values()
+    return [option.name for option in options if option.active or every_option]
+
+
+def _nullable(schema: Schema) -> Schema:
+    made = {**schema, "type": [schema["type"], "null"]}
+    if "enum" in made:
+        made["enum"] = [*made["enum"], None]
+    return made
+
+
+def _described(f: Field, locale: str) -> Schema:
+    label, text = in_locale(f.label, locale), in_locale(f.help, locale)
+    shown = {"title": label, "description": text}
+    return {key: value for key, value in shown.items() if value}
+
+
+def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
+    name, root = type_name(obj.name), f"/records/{obj.name}"
+    one, many = in_locale(obj.label, locale, obj.name), in_locale(obj.plural, locale, obj.name)
+    tag = obj.name
+
+    def act(id_: str, summary: str, **more: Any) -> dict[str, Any]:
+        return operation(f"{id_}_{obj.name}", summary, tag, **more)
+
+    record = reply(one, ref(name), headers=("ETag",))
+    collection: dict[str, Any] = {
+        "get": act("list", f"List {many}", parameters=_list_parameters(obj, rights),
+                   responses={"200": reply(many, ref(f"{name}Page"))}),
+    }  # fmt: skip
+    single: dict[str, Any] = {
+        "parameters": [fixed.ID],
+        "get": act("get", f"Read one: {one}", parameters=[fixed.FIELDS], responses={"200": record}),
+    }
+    made: dict[str, Any] = {root: collection, f"{root}/{{id}}": single}
+    if rights.allows(obj.name, "create"):
+        collection["post"] = act(
+            "create", f"Create: {one}", parameters=[fixed.FIELDS, fixed.IDEMPOTENCY],
+            requestBody=body(ref(f"{name}Create")),
+            responses={"201": reply(one, ref(name), headers=("ETag", "Location"))},
+        )  # fmt: skip
+    if rights.allows(obj.name, "edit"):
+        single["patch"] = act(
+            "change", f"Change: {one}", parameters=[fixed.IF_MATCH, fixed.FIELDS, fixed.REASON],
+            requestBody=body(ref(f"{name}Patch"), "application/merge-patch+json"), responses={"200": record},
+        )  # fmt: skip
+    if rights.allows(obj.name, "delete"):
+        single["delete"] = act(
+            "delete", f"Put into the recycle bin: {one}", parameters=[fixed.IF_MATCH],
+            responses={"204": {"description": "Deleted"}},
+        )  # fmt: skip
+        made[f"{root}/{{id}}/restore"] = {
+            "parameters": [fixed.ID],
+            "post": act("restore", f"Bring back: {one}", parameters=[fixed.IDEMPOTENCY], responses={"200": record}),
+        }
+    made[f"{root}/{{id}}/history"] = {
+        "parameters": [fixed.ID],
+        "get": act("history_of", f"History: {one}", responses={"200": reply("Changes", ref("Changes"))}),
+    }
+    stage = rights.release.stage_field(obj.name)
+    if stage and stage[0].name in rights.readable(obj.name):
+        made |= _stage_paths(root, act, record, rights.allows(obj.name, "edit"), name, one)
+    return made
+
+
+def _stage_paths(root: str, act: Any, record: Any, edit: bool, name: str, one: str) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        f"{root}/{{id}}/moves": {
+            "parameters": [fixed.ID],
+            "get": act("moves_of", f"Moves that are open: {one}", responses={"200": reply("Moves", ref("Moves"))}),
+        },
+        f"{root}/{{id}}/stages": {
+            "parameters": [fixed.ID],
+            "get": act("stages_of", f"Stages gone through: {one}", responses={"200": reply("Stages", ref("Stages"))}),
+        },
+    }
+    if edit:
+        made[f"{root}/{{id}}/move"] = {
+            "parameters": [fixed.ID],
+            "post": act("move", f"Move to a stage: {one}", parameters=[fixed.IF_MATCH, fixed.IDEMPOTENCY],
+                        requestBody=body(ref(f"{name}Move")), responses={"200": record}),
+        }  # fmt: skip
+    return made
+
+
+def _list_parameters(obj: Object, rights: Rights) -> list[dict[str, Any]]:
+    shape = rights.schema.object(obj.name)
+    assert shape is not None
+    equal = []
+    for f in obj.fields.values():
+        kind = shape.fields[f.name].type.kind if f.name in rights.readable(obj.name) else "set"
+        if kind in BY_KIND and kind not in ("list", "duration"):
+            schema = _shape(f, kind, rights.release, every_option=True)
+            equal.append(parameter(f.name, "query", schema, f"Only records whose {f.name} is this"))
+    return [
+        parameter("where", "query", {"type": "string"}, "A condition in the formula language"),
+        parameter("order", "query", {"type": "string"}, "Fields, comma separated; `-` in front for descending"),
+        fixed.FIELDS,
+        parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}),
+        parameter("after", "query", {"type": "string"}, "The cursor `next` of the page before"),
+        parameter("count", "query", {"type": "string", "enum": ["exact"]}, "Count all records (costs time)"),
+        *equal,
+    ]

@@ -1,0 +1,192 @@
+"""The part of the OpenAPI document that is the same for every tenant: sessions, reports, metadata, problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.http.openapi_parts import body, operation, parameter, ref, reply
+from engine.plan.access import Rights
+from engine.plan.report import visible
+
+TEXT = {"type": "string"}
+TEXT_OR_NULL = {"type": ["string", "null"]}
+UUID = {"type": "string", "format": "uuid"}
+INSTANT = {"type": "string", "format": "date-time"}
+INSTANT_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
+ANYTHING: dict[str, Any] = {"type": "object", "additionalProperties": True}
+NO_CONTENT = {"204": {"description": "Done"}}
+
+ID = parameter("id", "path", UUID, required=True)
+FIELDS = parameter("fields", "query", TEXT, "Fields to answer, comma separated; `account.name` reaches further")
+IF_MATCH = parameter("If-Match", "header", TEXT, "The ETag of the record as it was read, or `*`", required=True)
+IDEMPOTENCY = parameter("Idempotency-Key", "header", TEXT, "A repeated request with the same key is not done again")
+REASON = parameter("X-Reason", "header", TEXT, "The reason of a stage move (UTF-8, percent-encoded)")
+
+
+def _object(required: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required.split()}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return _object("items", items={"type": "array", "items": items})
+
+
+_ERROR = _object(
+    "pointer code detail", pointer={**TEXT, "description": "JSON pointer into the body, or a query parameter"},
+    code=TEXT, detail=TEXT, rule=TEXT, row={"type": "integer"},
+)  # fmt: skip
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "Problem": _object(
+        "type title status code request_id", type={**TEXT, "format": "uri-reference"}, title=TEXT,
+        status={"type": "integer"}, code=TEXT, detail=TEXT, errors={"type": "array", "items": _ERROR}, request_id=TEXT,
+    ),
+    "Changes": _list(
+        _object("version at", version={"type": "integer"}, at=INSTANT, actor=UUID, kind=TEXT, door=TEXT,
+                request_id=TEXT, changes=ANYTHING)
+    ),
+    "Moves": _object(
+        "stage moves", stage=TEXT,
+        moves={"type": "array", "items": _object(
+            "to label allowed reason blocked_by", to=TEXT, label=TEXT, allowed={"type": "boolean"},
+            reason={"type": "boolean"}, blocked_by={"type": "array", "items": ANYTHING},
+        )},
+    ),
+    "Stages": _list(
+        _object("stage entered_at", stage=TEXT, previous=TEXT_OR_NULL, entered_at=INSTANT, left_at=INSTANT_OR_NULL,
+                actor=UUID, reason=TEXT_OR_NULL)
+    ),
+    "LogIn": _object("login password", login=TEXT, password={**TEXT, "format": "password"}),
+    "Session": _object("token expires_at user", token=TEXT, expires_at=INSTANT, user=UUID),
+    "Caller": _object(
+        "user roles capabilities locale", user=ANYTHING, roles={"type": "array", "items": TEXT},
+        capabilities={"type": "array", "items": TEXT}, expires_at=INSTANT_OR_NULL, locale=TEXT,
+    ),
+    "PasswordChange": _object("old new", old=TEXT, new=TEXT),
+    "Token": _object("id name created_at", id=UUID, name=TEXT, created_at=INSTANT, expires_at=INSTANT_OR_NULL,
+                     token=TEXT_OR_NULL),
+    "Tokens": _list(ref("Token")),
+    "NewToken": _object("name", name=TEXT, expires_at=INSTANT_OR_NULL),
+    "Login": _object("user login roles active", user=UUID, login=TEXT, roles={"type": "array", "items": TEXT},
+                     active={"type": "boolean"}),
+    "Logins": _list(ref("Login")),
+    "NewLogin": _object("user login roles", user=UUID, login=TEXT, roles={"type": "array", "items": TEXT},
+                        password=TEXT_OR_NULL),
+    "LoginPatch": {"type": "object", "properties": {
+        "password": TEXT, "roles": {"type": "array", "items": TEXT}, "active": {"type": "boolean"}}},
+    "Table": _object(
+        "columns rows totals", columns={"type": "array", "items": ANYTHING}, rows={"type": "array", "items": ANYTHING},
+        totals={"type": ["object", "null"], "additionalProperties": True},
+    ),
+    "Reports": _list(_object("name label object", name=TEXT, label=TEXT, description=TEXT, object=TEXT)),
+    "Question": _object(
+        "object formula", object=TEXT, formula=TEXT,
+        place={**TEXT, "enum": ["query", "field", "rule", "group", "measure"], "default": "query"},
+    ),
+    "Checked": _object(
+        "ok problems", ok={"type": "boolean"}, type=TEXT_OR_NULL, nullable={"type": ["boolean", "null"]},
+        problems={"type": "array", "items": ANYTHING},
+    ),
+    "Runs": _list(ANYTHING),
+}  # fmt: skip
+
+PROBLEM_RESPONSE = {
+    "description": "What was wrong (RFC 9457)",
+    "content": {"application/problem+json": {"schema": ref("Problem")}},
+}
+
+
+def paths(rights: Rights) -> dict[str, Any]:
+    """The paths beside records, as far as the rights open them."""
+    made: dict[str, Any] = {
+        "/session": {
+            "post": operation("log_in", "Sign in", "session", security=[], requestBody=body(ref("LogIn")),
+                              responses={"201": reply("The session", ref("Session"))}),
+            "get": operation("who_am_i", "Who the caller is", "session",
+                             responses={"200": reply("Caller", ref("Caller"))}),
+            "delete": operation("log_out", "End the session", "session", responses=NO_CONTENT),
+        },
+        "/session/password": {
+            "post": operation("change_password", "Change the own password", "session",
+                              requestBody=body(ref("PasswordChange")), responses=NO_CONTENT),
+        },
+        "/tokens": {
+            "get": operation("list_tokens", "List the own API tokens", "session",
+                             responses={"200": reply("Tokens", ref("Tokens"))}),
+            "post": operation("create_token", "Make an API token", "session", parameters=[IDEMPOTENCY],
+                              requestBody=body(ref("NewToken")), responses={"201": reply("The token", ref("Token"))}),
+        },
+        "/tokens/{id}": {
+            "parameters": [ID],
+            "delete": operation("revoke_token", "Revoke an API token", "session", responses=NO_CONTENT),
+        },
+        "/meta": {
+            "get": operation("get_meta", "The metadata that the caller may know", "metadata",
+                             responses={"200": reply("Metadata", ANYTHING)}),
+        },
+        "/formula/check": {
+            "post": operation("check_formula", "Check a formula", "metadata", requestBody=body(ref("Question")),
+                              responses={"200": reply("What was found", ref("Checked"))}),
+        },
+        **_reports(rights),
+    }  # fmt: skip
+    for capability, more in (("manage_users", _LOGINS), ("view_runs", _RUNS)):
+        if capability in rights.capabilities:
+            made |= more
+    return made
+
+
+def _reports(rights: Rights) -> dict[str, Any]:
+    model = rights.release.model
+    objects = [name for name in model.objects if rights.allows(name, "read")]
+    names = [report.name for report in model.reports.values() if visible(report, rights)]
+    made: dict[str, Any] = {
+        "/reports": {
+            "get": operation("list_reports", "List reports", "reports",
+                             responses={"200": reply("Reports", ref("Reports"))}),
+        }  # fmt: skip
+    }
+    if objects:
+        chosen = parameter("object", "path", {**TEXT, "enum": objects}, required=True)
+        made["/aggregate/{object}"] = {
+            "get": operation("aggregate", "Group and measure", "reports", parameters=[
+                chosen, parameter("by", "query", TEXT, "Formulas to group by, comma separated, as `name:formula`"),
+                parameter("measures", "query", TEXT, "Formulas to measure, comma separated, as `name:formula`"),
+                parameter("where", "query", TEXT), parameter("order", "query", TEXT),
+                parameter("limit", "query", {"type": "integer", "minimum": 1}),
+            ], responses={"200": reply("Rows", ref("Table"))}),
+        }  # fmt: skip
+    if names:
+        chosen = parameter("report", "path", {**TEXT, "enum": names}, required=True)
+        shape = parameter("format", "query", {**TEXT, "enum": ["json", "csv"]})
+        made["/reports/{report}"] = {
+            "get": operation("run_report", "Run a report", "reports", parameters=[chosen, shape],
+                             responses={"200": reply("Rows", ref("Table"))}),
+        }  # fmt: skip
+    return made
+
+
+_LOGINS: dict[str, Any] = {
+    "/logins": {
+        "get": operation("list_logins", "List logins", "users", responses={"200": reply("Logins", ref("Logins"))}),
+        "post": operation("create_login", "Give a user a login", "users", parameters=[IDEMPOTENCY],
+                          requestBody=body(ref("NewLogin")), responses={"201": reply("The login", ref("Login"))}),
+    },
+    "/logins/{user}": {
+        "parameters": [parameter("user", "path", UUID, required=True)],
+        "patch": operation("change_login", "Change a login", "users", requestBody=body(ref("LoginPatch")),
+                           responses={"200": reply("The login", ref("Login"))}),
+    },
+}  # fmt: skip
+_RUNS: dict[str, Any] = {
+    "/runs": {
+        "get": operation("list_runs", "List workflow runs", "runs", parameters=[
+            parameter("state", "query", TEXT), parameter("workflow", "query", TEXT),
+            parameter("limit", "query", {"type": "integer"}),
+        ], responses={"200": reply("Runs", ref("Runs"))}),
+    },
+    "/runs/{id}/retry": {
+        "parameters": [ID],
+        "post": operation("retry_run", "Try a failed run again", "runs", responses={"202": reply("Queued", ANYTHING)}),
+    },
+}  # fmt: skip

@@ -1,0 +1,234 @@
+"""`kind: import`: the file that says how the columns and values of a CSV become fields of records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from engine.base.errors import Fault, Refused
+from engine.plan.values import Unfit
+from engine.plan.write import STAGE_ENTERED
+from engine.release.release import Release
+from metamodel.issues import Collector, PackError
+from metamodel.kinds.object import Field
+from metamodel.names import did_you_mean
+from metamodel.schema_check import check
+from metamodel.source import read
+
+TRUE, FALSE = frozenset({"true", "yes", "1", "y", "t"}), frozenset({"false", "no", "0", "n", "f"})
+WORDS = re.compile(r"[^0-9A-Za-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where one field's value comes from. It passes `blank`, `map`, `template`, `factor`, `format`, then `lookup`."""
+
+    field: str
+    columns: tuple[str, ...]
+    value: str | None
+    blank: frozenset[str]
+    map: Mapping[str, str | None]
+    template: str | None
+    factor: Decimal | None
+    format: str | None
+    lookup: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportMapping:
+    """A checked mapping. `system` holds the sources of original dates in historical mode."""
+
+    name: str
+    file: str | None
+    object: str
+    mode: str
+    key: str | None
+    distinct: str | None
+    history: bool
+    sources: tuple[Source, ...]
+    system: tuple[Source, ...]
+
+
+def load_mapping(path: Path) -> ImportMapping:
+    """The mapping in a file. Raises PackError with every problem and its place."""
+    issues = Collector()
+    _, items = read(path, str(path), issues)
+    if not issues.errors and (len(items) != 1 or items[0].plain().get("kind") != "import"):
+        raise Refused("import.mapping", f"{path} does not hold one document of kind import")
+    if not issues.errors:
+        check("import", items[0], issues)
+    if issues.errors:
+        raise PackError(issues.issues)
+    return mapping_of(items[0].plain())
+
+
+def mapping_of(data: Mapping[str, Any]) -> ImportMapping:
+    """The mapping that plain data declares; the data has passed its schema."""
+    columns = [_source(field, given) for field, given in data["columns"].items()]
+    system = [_source(field, given) for field, given in data.get("system", {}).items()]
+    return ImportMapping(
+        data["name"], data.get("file"), data["object"], data.get("mode", "create"), data.get("key"),
+        data.get("distinct"), data.get("history", False), tuple(columns), tuple(system),
+    )
+
+
+def _source(field: str, given: Any) -> Source:
+    plain: Mapping[str, Any] = given if isinstance(given, Mapping) else {"column": given}
+    columns = plain.get("column", ())
+    blank = plain.get("blank", ())
+    return Source(
+        field,
+        (columns,) if isinstance(columns, str) else tuple(columns),
+        _text(plain["value"]) if "value" in plain else None,
+        frozenset((blank,) if isinstance(blank, str) else blank),
+        {str(text): None if to is None else _text(to) for text, to in plain.get("map", {}).items()},
+        plain.get("template"),
+        Decimal(str(plain["factor"])) if "factor" in plain else None,
+        plain.get("format"),
+        plain.get("lookup"),
+    )
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def verify(mapping: ImportMapping, release: Release, header: list[str]) -> None:
+    """Raises Refused "import.mapping" with a fault for everything that the object or the file does not have."""
+    faults: list[Fault] = []
+
+    def fault(pointer: str, detail: str, wrong: str, known: Any) -> None:
+        hint = did_you_mean(wrong, known)
+        faults.append(Fault("import.mapping", detail + (f"; {hint}" if hint else ""), pointer))
+
+    objects = release.model.objects
+    if mapping.object not in objects:
+        fault("/object", f'there is no object "{mapping.object}"', mapping.object, objects)
+        raise Refused("import.mapping", faults[0].detail, faults=faults)
+    fields = release.object(mapping.object).fields
+    for source in mapping.sources:
+        at = f"/columns/{source.field}"
+        if source.field not in fields:
+            fault(at, f'{mapping.object} has no field "{source.field}"', source.field, fields)
+            continue
+        target = target_of(fields[source.field])
+        if source.lookup and target is None:
+            fault(at, f'"{source.field}" is not a lookup', source.field, ())
+        elif source.lookup and source.lookup not in objects[target or ""].fields:
+            fault(at, f'{target} has no field "{source.lookup}"', source.lookup, objects[target or ""].fields)
+    for source in (*mapping.sources, *mapping.system):
+        for column in source.columns:
+            if column not in header:
+                fault(f"/columns/{source.field}", f'the file has no column "{column}"', column, header)
+    if mapping.distinct and mapping.distinct not in header:
+        fault("/distinct", f'the file has no column "{mapping.distinct}"', mapping.distinct, header)
+    if mapping.mode != "create" and mapping.key is None:
+        fault("/key", f"mode {mapping.mode} needs a key", "", ())
+    if mapping.key and mapping.key not in {source.field for source in mapping.sources}:
+        fault("/key", f'the key "{mapping.key}" has no column', mapping.key, [s.field for s in mapping.sources])
+    if mapping.system and not mapping.history:
+        fault("/system", "original dates are kept in historical mode only", "", ())
+    if faults:
+        raise Refused("import.mapping", faults[0].detail, faults=faults)
+
+
+def target_of(field: Field) -> str | None:
+    """The object that a field refers to."""
+    return field.to or ("user" if field.type == "user" else None)
+
+
+def picked(source: Source, row: Mapping[str, str]) -> str | None:
+    """The text of a source in one row, after blank, map, template and factor. Raises Unfit."""
+    text = source.value
+    for column in source.columns:
+        text = (row.get(column) or "").strip()
+        if text and text not in source.blank:
+            break
+    if not text or text in source.blank:
+        return None
+    if text in source.map:
+        mapped = source.map[text]
+        if mapped is None:
+            return None
+        text = mapped
+    if source.template:
+        words = WORDS.sub(".", text).strip(".")
+        text = source.template.replace("{value}", text).replace("{slug}", words.lower())
+        text = text.replace("{CODE}", words.replace(".", "-").upper())
+    if source.factor is not None:
+        try:
+            text = format(Decimal(text) * source.factor, "f")
+        except InvalidOperation as error:
+            raise Unfit("record.type", f'"{text[:40]}" is not a number') from error
+    return text
+
+
+def typed(field_type: str, text: str, form: str | None, zone: str) -> Any:
+    """The JSON value that the write door takes, from a text of the file. Raises Unfit."""
+    return _TYPED.get(field_type, _plain)(text, form, zone)
+
+
+def _plain(text: str, form: str | None, zone: str) -> Any:
+    return text
+
+
+def _number(text: str, form: str | None, zone: str) -> Any:
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise Unfit("record.type", f'"{text[:40]}" is not a number') from error
+    if not number.is_finite():
+        raise Unfit("record.type", f'"{text[:40]}" is not a number')
+    return number
+
+
+def _percent(text: str, form: str | None, zone: str) -> Any:
+    return _number(text[:-1], form, zone) / 100 if text.endswith("%") else _number(text, form, zone)
+
+
+def _boolean(text: str, form: str | None, zone: str) -> Any:
+    low = text.lower()
+    if low not in TRUE | FALSE:
+        raise Unfit("record.type", f'"{text[:40]}" is neither true nor false')
+    return low in TRUE
+
+
+def _moment(text: str, form: str | None) -> datetime:
+    try:
+        return datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+    except ValueError as error:
+        wanted = form or "2024-01-31"
+        raise Unfit("record.type", f'"{text[:40]}" is not a date of the form {wanted}') from error
+
+
+def _date(text: str, form: str | None, zone: str) -> Any:
+    return _moment(text, form).date().isoformat()
+
+
+def _datetime(text: str, form: str | None, zone: str) -> Any:
+    moment = _moment(text, form)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).isoformat()
+
+
+def _options(text: str, form: str | None, zone: str) -> Any:
+    return [part.strip() for part in text.split(";") if part.strip()]
+
+
+_TYPED: Mapping[str, Callable[[str, str | None, str], Any]] = {
+    "integer": _number,
+    "decimal": _number,
+    "money": _number,
+    "percent": _percent,
+    "boolean": _boolean,
+    "date": _date,
+    "datetime": _datetime,
+    "multi_select": _options,
+}
+
+SYSTEM_FIELDS = {"created_at": "created_at", "stage_entered_at": STAGE_ENTERED}
