@@ -26,6 +26,14 @@ from engine.tenants.directory import tenants
 from engine.tenants.store import CHANNEL, Store
 
 T = TypeVar("T")
+CASE_COLLATIONS = ("und-x-icu", "pg_unicode_fast", "pg_c_utf8")
+"""Collations that change case as Unicode says, the best first; which of them exist depends on the server's build."""
+
+_COLLATION = """
+SELECT collname FROM pg_collation WHERE collname = ANY($1) AND collencoding IN (-1, pg_char_to_encoding('UTF8'))
+ORDER BY array_position($1, collname::text) LIMIT 1
+"""
+
 log = structlog.get_logger("fieldwright")
 
 
@@ -58,7 +66,7 @@ class Runtime:
     store: Store
     listener: Listener
     collation: str | None
-    secret: bytes
+    secret: bytes = field(repr=False)
     statements: Cache = field(default_factory=Cache)
     prepared: Cache = field(default_factory=Cache)
     credentials: Cache = field(default_factory=Cache)
@@ -93,7 +101,7 @@ async def running(settings: Settings, *, migrate: bool = True) -> AsyncIterator[
                     await migrate_tenant(conn, tenant.schema)
             elif missing := await behind(conn):
                 raise Refused("database.behind", f"missing: {', '.join(missing)}", hint="run `fieldwright doctor --fix`")
-            collation = await conn.fetchval("SELECT collname FROM pg_collation WHERE collname = 'und-x-icu' LIMIT 1")
+            collation = await conn.fetchval(_COLLATION, list(CASE_COLLATIONS))
             secret = await _secret(conn, settings)
         reads = await open_pool(url, settings.pool_size, read_only=True, pooler=settings.database_pooler, revive=revive)
         try:

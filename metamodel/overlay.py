@@ -258,7 +258,7 @@ class Places:
         if item is None or item.mark is None:
             return None
         if isinstance(item.value, str):
-            return item.mark.text_place(item.value)
+            return TextPlace(item.mark.pieces(item.value))
         return TextPlace(((0, item.mark.place),))
 
     def gone(self, *path: str) -> bool:

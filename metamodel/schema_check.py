@@ -263,6 +263,7 @@ _BOUNDS: dict[str, Callable[[Any], str]] = {
     "minItems": lambda limit: "empty" if limit == 1 else f"shorter than {limit} entries",
     "maxItems": lambda limit: f"longer than {limit:,} entries",
     "minProperties": lambda limit: "empty",
+    "maxProperties": lambda limit: f"longer than {limit:,} entries",
     "uniqueItems": lambda limit: "a list with the same entry twice",
 }
 

@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 
 from metamodel.issues import Collector, Place
-from metamodel.kinds.common import TextPlace
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
@@ -69,8 +68,8 @@ class Mark:
             max(1, (newline if newline > 0 else self.end) - self.start),
         )
 
-    def text_place(self, value: str) -> TextPlace:
-        """Maps offsets of the scalar's `value` to places in the file.
+    def pieces(self, value: str) -> tuple[tuple[int, Place], ...]:
+        """For each piece of the scalar's `value` its first offset and its place in the file.
 
         Folding, indentation and quoting change white space only, so the visible characters of the raw text and of
         the value are the same in the same order.
@@ -90,7 +89,7 @@ class Mark:
                 0,
                 (0, Place(first.file, first.line, max(1, first.column - first_offset))),
             )
-        return TextPlace(tuple(pieces))
+        return tuple(pieces)
 
     def _visible(self) -> Iterator[tuple[int, int]]:
         """Line and column of each character of the raw scalar that is not white space, escapes counted as one."""

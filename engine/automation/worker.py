@@ -33,7 +33,7 @@ from engine.tenants.directory import tenants
 POLL = timedelta(seconds=1)
 LONGEST_PAUSE_SECONDS = 60.0
 RECONNECT_SECONDS = 1.0
-LOST = (Refused, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+LOST = (Refused, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger("fieldwright.automation")
 
@@ -122,6 +122,9 @@ def _handler(
         payload = msgspec.json.decode(job.payload or b"{}")
         try:
             await task(rt, payload)
+        except asyncio.CancelledError:
+            # The library takes a cancelled job off the queue; this one was only interrupted.
+            raise RetryRequested(timedelta(0), "the worker was stopped") from None
         except Exception as error:
             if isinstance(error, Refused) and error.code == "tenant.unknown":
                 log.warning("a job of a tenant that is gone was dropped", tenant=payload.get("tenant"))

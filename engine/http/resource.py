@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -111,7 +112,9 @@ def _refusal(error: Exception, trace: Trace, allow: Header) -> Reply:
     if isinstance(error, Outdated):
         error = Refused("database.conflict", "the tenant is being changed; try again")
     if not isinstance(error, Refused):
-        log.error("request failed", request_id=trace.request_id, tenant=trace.tenant, exc_info=error)
+        # As text: a renderer that shows the variables of each frame would write credentials into the log.
+        text = "".join(traceback.format_exception(error))
+        log.error("request failed", request_id=trace.request_id, tenant=trace.tenant, traceback=text)
         error = Refused("internal")
     reply = problem(error, trace.request_id)
     return Reply(reply.body, reply.status, (*reply.headers, allow), reply.media) if reply.status == 405 else reply

@@ -82,6 +82,18 @@ async def tell(
     return told
 
 
+async def forget_jobs(rt: Runtime, release: Release, before: datetime) -> None:
+    """Takes back the workflow jobs of a told past: what happened before that moment is not handled again today."""
+    async with rt.writes.connection() as conn:
+        first = await conn.fetchval(f'SELECT min(id) FROM "{release.schema}"._event WHERE at >= $1', before)
+        await conn.execute(
+            "DELETE FROM fieldwright.pgqueuer AS job WHERE job.entrypoint = 'dispatch' "
+            "AND convert_from(job.payload, 'UTF8')::jsonb ->> 'tenant' = $1 "
+            "AND ($2::bigint IS NULL OR (convert_from(job.payload, 'UTF8')::jsonb -> 'events' ->> -1)::bigint < $2)",
+            release.tenant, first,
+        )  # fmt: skip
+
+
 async def _analyze_grown(rt: Runtime, release: Release, obj: str, counts: Counter[str], more: int) -> None:
     """Counts the rows and, each time an object has doubled, renews the statistics: plans made for an empty table
     would be kept while it fills."""

@@ -122,7 +122,7 @@ class Rights:
         """The objects and fields that a query of this actor may name: the unreadable does not exist."""
         if self.everything:
             return ModelSchema(self.release.model)
-        return ModelSchema(self.release.model, readable=lambda obj, field: field in self.readable(obj))
+        return ModelSchema(self.release.model, readable=lambda obj, field: field.name in self.readable(obj.name))
 
 
 def rights_of(actor: Actor, release: Release) -> Rights:

@@ -18,7 +18,7 @@ from engine.plan.access import Rights
 from engine.release.identity import entered_at
 from engine.release.release import Release, TableRef
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, children
-from metamodel.formula.types import BOOLEAN, TEXT, Type
+from metamodel.formula.types import BOOLEAN, TEXT
 from metamodel.kinds.process import Stage
 from metamodel.type_formulas import ModelSchema
 

@@ -227,9 +227,7 @@ def _checks(request: RecordWrite, rights: Rights, given: frozenset[str], system:
     release, obj = rights.release, request.object
     found = _access_checks(request, rights, given)
     for f in release.object(obj).fields.values():
-        if f.required and f.type != "stage" and not f.system and request.operation != "update":
-            found.append(Check("record.required", f.name, None, {}, _filled(system.field(obj, f.name))))
-        elif f.required and f.name in given:
+        if (f.required and f.type != "stage" and not f.system and request.operation != "update") or (f.required and f.name in given):
             found.append(Check("record.required", f.name, None, {}, _filled(system.field(obj, f.name))))
         if f.required_when:
             when = system.tree(release.model.typed[f.required_when.key], obj)
@@ -355,7 +353,7 @@ def _references(
     found = []
     for f in release.stored(obj):
         target = f.to or ("user" if f.type == "user" else None)
-        if target is None or (operation == "update" and f.name not in given) or f.name in ("created_by", "modified_by"):
+        if target is None or (operation == "update" and f.name not in given) or f.name in ("id", "created_by", "modified_by"):
             continue
         if operation == "create" and f.name not in given and f.default is None:
             continue

@@ -24,14 +24,13 @@ from engine.db.transaction import in_transaction
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.plan.values import Converter, convert_row, converters
-from engine.plan.write import HISTORICAL, STAGE_ENTERED, WritePlan, allowed, plan_write, refused_field
+from engine.plan.write import STAGE_ENTERED, WritePlan, allowed, plan_write, refused_field
 from engine.records.read import read_record
 from engine.records.violations import explain
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.statement import Statement
 from engine.sql.write import MISSING, STALE, lock_statement, write_statement
-from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field
 
 BATCH_FIELDS = ("id", "version")

@@ -207,21 +207,19 @@ def _call(node: typed.Call, row: Row) -> Lowered:
     return _strict(node, function, row) if function.lazy is None else _lazy(node, function, row, True)
 
 
-def _strict(node: typed.Call, function: Function, row: Row) -> Lowered:
-    """A call that is blank where an operand is, and an error where an operand is."""
-    assert function.sql is not None
+def _strict(node: typed.Call, function: Function, row: Row, *, total: bool = False) -> Lowered:
+    """A call that is blank where an operand is, and an error where an operand is; `total` looks at blanks."""
     args = tuple(lower(arg, row) for arg in node.args)
     site = Site(row.environment, node, node.args, args)
     columns = [arg.value for arg in args]
     own = function.guard(site, *columns) if function.guard else None
     nulls = (own is None or function.nulls) and all(arg.guard is None or arg.nulls for arg in args)
     digits, places = function.size(site) if function.size else _size(node, args)
+    write = function.total if total else function.sql
+    assert write is not None
     guard = sql.any_of(*(arg.guard for arg in args), own)
-    return (
-        bounded(Lowered(function.sql(site, *columns), guard, nulls, digits, places))
-        if node.type.number
-        else (Lowered(function.sql(site, *columns), guard, nulls, digits, places))
-    )
+    made = Lowered(write(site, *columns), guard, nulls and not total, digits, places)
+    return bounded(made) if node.type.number else made
 
 
 def _size(node: typed.Call, args: tuple[Lowered, ...]) -> tuple[int, int]:
@@ -258,14 +256,12 @@ def _asked(node: typed.Call, index: int) -> bool:
 
 def _predicate(node: typed.Call, function: Function, row: Row, total: bool) -> Lowered:
     """A comparison or another strict condition: bare where it may be, two-valued where its blanks can be seen."""
-    found = _strict(node, function, row)
     blanks = sum(arg.type.nullable for arg in node.args)
     if node.type.nullable or not blanks:
-        return found
+        return _strict(node, function, row)
     if function.total is not None and (total or blanks > 1 or node.function == "<>" or _holds_blank(node)):
-        site = Site(row.environment, node, node.args)
-        columns = [lower(arg, row).value for arg in node.args]
-        return replace(found, value=function.total(site, *columns), nulls=False)
+        return _strict(node, function, row, total=True)
+    found = _strict(node, function, row)
     return _held(found, node) if total else found
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Select, Text, Uuid, and_, case, cast, func, literal, null, or_, select
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.selectable import FromClause
 
 from engine.plan.names import Join, own
 from engine.plan.read import Order, Output, ReadPlan

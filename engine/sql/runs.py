@@ -48,7 +48,7 @@ def claim(schema: str) -> str:
 def finish(schema: str) -> str:
     """$1 run, $2 log, $3 roles, $4 began."""
     return (
-        f'UPDATE "{schema}"._run SET state = \'done\', attempts = attempts + 1, next_at = NULL, error = NULL, '
+        f"UPDATE \"{schema}\"._run SET state = 'done', attempts = attempts + 1, next_at = NULL, error = NULL, "
         "started_at = $4, finished_at = clock_timestamp(), log = $2::text::jsonb, roles = $3::text[] WHERE id = $1"
     )
 

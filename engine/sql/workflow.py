@@ -1,8 +1,8 @@
 """Statements of automation: which events cause a run, and what an action writes.
 
-    events   the asked events (slot `events`, an array of ids) with what they changed
-    old      the record of each event as it was before: changed columns take their former value, others that of now
-    new      the record as it is now
+events   the asked events (slot `events`, an array of ids) with what they changed
+old      the record of each event as it was before: changed columns take their former value, others that of now
+new      the record as it is now
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ PRESENT = "present."
 def trigger_statement(plan: TriggerPlan, collation: str | None) -> Statement:
     """The ids of those events among slot `events` that cause a run."""
     old, new = _old(plan.images, _events(plan.images, plan)), qualified(plan.images.table).alias("t")
-    rows = frame(Environment(plan.images.zone, collation), {"new": new, "old": old}, plan.joins, (plan.when,),
-                 source=_both(old, new))
+    rows = frame(
+        Environment(plan.images.zone, collation),
+        {"new": new, "old": old},
+        plan.joins,
+        (plan.when,),
+        source=_both(old, new),
+    )
     where = [] if plan.when is None else [expression.condition(plan.when, rows.row)]
     return compile_statement(select(of(old, "_event", BigInteger())).select_from(rows.source).where(*where))
 
@@ -41,8 +46,13 @@ def trigger_statement(plan: TriggerPlan, collation: str | None) -> Statement:
 def values_statement(plan: ValuesPlan, collation: str | None) -> Statement:
     """The values of an action in the record of the one event in slot `events`; no row where the record is gone."""
     old, new = _old(plan.images, _events(plan.images)), qualified(plan.images.table).alias("t")
-    rows = frame(Environment(plan.images.zone, collation), {"new": new, "old": old}, plan.joins,
-                 [o.tree for o in plan.values], source=_both(old, new))
+    rows = frame(
+        Environment(plan.images.zone, collation),
+        {"new": new, "old": old},
+        plan.joins,
+        [o.tree for o in plan.values],
+        source=_both(old, new),
+    )
     columns = [expression.value(o.tree, rows.row).label(o.key) for o in plan.values]
     columns += [expression.failed(o.tree, rows.row).label(FAILED + o.key) for o in plan.values]
     columns += [of(new, column, COLUMN_TYPES[type_]).label(PRESENT + name) for name, column, type_ in plan.present]
@@ -51,13 +61,28 @@ def values_statement(plan: ValuesPlan, collation: str | None) -> Statement:
 
 def _events(plan: Images, trigger: TriggerPlan | None = None) -> CTE:
     e, h = qualified(plan.events).alias("e"), qualified(plan.history).alias("h")
-    columns = [of(e, "id", BigInteger()), of(e, "record", Uuid()), of(e, "version", BigInteger()),
-               of(e, "kind", Text()), of(e, "at", DateTime(timezone=True)), of(h, "changes", JSONB())]
-    same = and_(*(of(e, name, type_) == of(h, name, type_) for name, type_ in (
-        ("object", Text()), ("record", Uuid()), ("version", BigInteger()),
-    )))
-    where = [of(e, "id", BigInteger()) == func.any(slot("events", ARRAY(BigInteger()))),
-             of(e, "object", Text()) == _text(plan.object)]
+    columns = [
+        of(e, "id", BigInteger()),
+        of(e, "record", Uuid()),
+        of(e, "version", BigInteger()),
+        of(e, "kind", Text()),
+        of(e, "at", DateTime(timezone=True)),
+        of(h, "changes", JSONB()),
+    ]
+    same = and_(
+        *(
+            of(e, name, type_) == of(h, name, type_)
+            for name, type_ in (
+                ("object", Text()),
+                ("record", Uuid()),
+                ("version", BigInteger()),
+            )
+        )
+    )
+    where = [
+        of(e, "id", BigInteger()) == func.any(slot("events", ARRAY(BigInteger()))),
+        of(e, "object", Text()) == _text(plan.object),
+    ]
     if trigger is not None:
         where += _caused(trigger, of(e, "kind", Text()), of(h, "changes", JSONB()))
     return materialized(select(*columns).select_from(e.join(h, same)).where(*where).cte("events"))
@@ -120,9 +145,15 @@ def _left(plan: Images, events: CTE) -> ColumnElement[Any]:
     left = of(h, "left_at", DateTime(timezone=True))
     return (
         select(of(h, "entered_at", DateTime(timezone=True)))
-        .where(of(h, "object", Text()) == _text(plan.object), of(h, "record", Uuid()) == of(events, "record", Uuid()),
-               of(h, "field", Text()) == _text(plan.stage or ""), left <= of(events, "at", DateTime(timezone=True)))
-        .order_by(left.desc()).limit(literal(1, literal_execute=True)).scalar_subquery()
+        .where(
+            of(h, "object", Text()) == _text(plan.object),
+            of(h, "record", Uuid()) == of(events, "record", Uuid()),
+            of(h, "field", Text()) == _text(plan.stage or ""),
+            left <= of(events, "at", DateTime(timezone=True)),
+        )
+        .order_by(left.desc())
+        .limit(literal(1, literal_execute=True))
+        .scalar_subquery()
     )
 
 

@@ -319,7 +319,7 @@ def _gate(judged: CompoundSelect | Select[Any]) -> CTE:
         select(func.jsonb_agg(func.jsonb_build_array(of(rows, "_ord", Integer()), broken)))
         .where(func.cardinality(broken) > literal(0, Integer(), literal_execute=True)).select_from(rows)
     )
-    refuse = getattr(func, "fieldwright").refuse_if(found.scalar_subquery(), type_=Boolean())
+    refuse = func.fieldwright.refuse_if(found.scalar_subquery(), type_=Boolean())
     return materialized(select(refuse.label("open")).cte("gate"))
 
 
@@ -434,7 +434,7 @@ def _queued(events: CTE) -> ColumnElement[Any]:
     ids = select(func.json_agg(of(events, "id", BigInteger()))).select_from(events).scalar_subquery()
     payload = func.json_build_object(_text("tenant"), slot("tenant", Text()), _text("events"), ids)
     encoded = func.convert_to(cast(payload, Text), _text("UTF8"))
-    return getattr(func, "fieldwright").enqueue(_text("dispatch"), encoded, type_=BigInteger())
+    return func.fieldwright.enqueue(_text("dispatch"), encoded, type_=BigInteger())
 
 
 def _text(constant: str) -> ColumnElement[Any]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from metamodel.formula import ast, paths, typed
+from metamodel.formula import ast, limits, paths, typed
 from metamodel.formula.diagnostics import Diagnostic
 from metamodel.formula.functions import operators
 from metamodel.formula.functions.registry import (
@@ -43,6 +44,7 @@ from metamodel.formula.types import (
     Kind,
     Type,
 )
+from metamodel.formula.weight import weight
 from metamodel.names import did_you_mean
 
 POISON = typed.Literal(ERROR, None)
@@ -82,6 +84,8 @@ def check(tree: ast.Node, scope: Scope, *, expect: Type | Kind | None = None, li
     made = checker.node(tree, frame)
     if expect is not None:
         made = checker.expected(made, Type(expect) if isinstance(expect, str) else expect, tree)
+    if not checker.problems and weight(made) > limits.WEIGHT:
+        checker.fail("E605", tree, "the formula is too much work for the database", "move parts into formula fields")
     problems = tuple(sorted(checker.problems, key=lambda d: (d.start, d.end)))
     if problems:
         return Checked(None, (), problems)
@@ -228,7 +232,9 @@ class _Checker:
         if value is None or value == "":
             return typed.Literal(NULL if value is None else TEXT, None)
         if n.kind == "number":
-            return typed.Literal((INTEGER if isinstance(value, int) else DECIMAL).blank(False), value)
+            # A whole number that no bigint holds is a decimal, so that it can be bound as one.
+            small = isinstance(value, int) and abs(value) < 2**63
+            return typed.Literal((INTEGER if small else DECIMAL).blank(False), value if small else Decimal(str(value)))
         return typed.Literal(LITERAL_TYPES[n.kind].blank(False), value)
 
     def function(self, n: ast.Call, frame: Frame) -> typed.Node:

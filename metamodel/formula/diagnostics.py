@@ -49,6 +49,7 @@ CODES: dict[str, str] = {
     "E602": "the formula is nested too deeply",
     "E603": "the formula has too many parts",
     "E604": "the list is too long",
+    "E605": "the formula is too much work for the database",
 }
 
 

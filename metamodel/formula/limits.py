@@ -12,6 +12,8 @@ TEXT_CHARACTERS = 1_000_000
 """The longest text that a formula may make; a longer one is an error of the row."""
 FIELD_CHARACTERS = 65_536
 """What a stored text is taken to hold at most, where lengths are added up ahead of time."""
+WEIGHT = 20_000
+"""Parts that the SQL of a formula may have; functions that look at an argument several times multiply it."""
 DIGITS = 1_000
 """Digits before the point of the largest number a formula may make; a larger one is an error of the row."""
 FIELD_DIGITS = 38

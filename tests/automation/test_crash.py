@@ -9,8 +9,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+from engine.automation import worker
+from engine.automation.worker import drain, work
 from engine.base.limits import RUN_LEASE_SECONDS
+from engine.runtime import Runtime
 from tests.automation.support import ROOT, Probe, opened, prepare
 
 KILLS = int(os.environ.get("FIELDWRIGHT_TEST_KILLS", "12"))
@@ -36,15 +42,15 @@ async def _writing(p: Probe, stop: asyncio.Event) -> tuple[int, int]:
         for n in range(1, random.randint(1, 3)):
             await p.update(item, "maker", n=n)
             changed += 1
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.15)
     return created, changed
 
 
 async def _settled(p: Probe, seconds: float) -> float:
     """Waits until no job is left; how long it took."""
     began = time.monotonic()
-    while await p.jobs():
-        assert time.monotonic() - began < seconds, "jobs are left over"
+    while left := await p.jobs():
+        assert time.monotonic() - began < seconds, f"{left} jobs are left over"
         await asyncio.sleep(0.05)
     return time.monotonic() - began
 
@@ -83,7 +89,8 @@ def test_killed_workers_lose_and_double_nothing(new_database: Callable[[], str])
 
 async def _judge(p: Probe, created: int, changed: int) -> None:
     (found,) = await p.rows(
-        "SELECT count(*) FILTER (WHERE label = 'created') AS created, count(*) FILTER (WHERE label = 'changed') AS changed, "
+        "SELECT count(*) FILTER (WHERE label = 'created') AS created, "
+        "count(*) FILTER (WHERE label = 'changed') AS changed, "
         "count(DISTINCT source) FILTER (WHERE label = 'created') AS sources FROM {s}mark"
     )
     assert found == {"created": created, "changed": changed, "sources": created}
@@ -103,13 +110,66 @@ def test_a_killed_worker_s_job_is_taken_within_ten_seconds(new_database: Callabl
             item = await p.create("item", "maker", name="a", topic="crash", n=0)
             # What a worker leaves that dies right after it took the job.
             await p.rows(
-                "UPDATE fieldwright.pgqueuer SET status = 'picked', heartbeat = now(), queue_manager_id = gen_random_uuid()"
+                "UPDATE fieldwright.pgqueuer "
+                "SET status = 'picked', heartbeat = now(), queue_manager_id = gen_random_uuid()"
             )
+            died = time.monotonic()
             child = await _worker(url)
-            took = await _settled(p, RECOVERY_SECONDS)
+            await _settled(p, RECOVERY_SECONDS)
+            took = time.monotonic() - died
+            assert RUN_LEASE_SECONDS * 0.9 < took < RECOVERY_SECONDS
             child.terminate()
             await child.wait()
             print(f"taken over after {took:.1f} s")
             assert len(await p.marks(item)) == 1
+
+    asyncio.run(go())
+
+
+def test_a_job_interrupted_by_the_end_of_the_process_stays(probe_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> None:
+        async with opened(probe_url) as p:
+            await drain(p.rt)
+            begun = asyncio.Event()
+
+            async def endless(rt: Runtime, payload: dict[str, Any]) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+            with monkeypatch.context() as patch:
+                patch.setitem(worker.ENTRYPOINTS, "dispatch", endless)
+                item = await p.create("item", "maker", name="a", topic="crash", n=0)
+                working = asyncio.create_task(work(p.rt))
+                await begun.wait()
+                # What asyncio.run does with everything that is still there when the main task ends.
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
+                assert working.done()
+            assert await p.jobs() == 1
+            await drain(p.rt)
+            assert len(await p.marks(item)) == 1
+
+    asyncio.run(go())
+
+
+def test_an_unexpected_error_is_tried_again(probe_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> None:
+        async with opened(probe_url) as p:
+            whole, failures = worker.ENTRYPOINTS["dispatch"], iter(range(2))
+
+            async def failing(rt: Runtime, payload: dict[str, Any]) -> None:
+                if next(failures, None) is not None:
+                    raise ValueError("a defect")
+                await whole(rt, payload)
+
+            monkeypatch.setitem(worker.ENTRYPOINTS, "dispatch", failing)
+            item = await p.create("item", "maker", name="a", topic="crash", n=0)
+            deadline = time.monotonic() + 10
+            while not await p.marks(item):
+                assert time.monotonic() < deadline
+                await drain(p.rt)
+                await asyncio.sleep(0.1)
 
     asyncio.run(go())

@@ -52,6 +52,7 @@ TYPES = [
     ("old.amount", "money"),
     ("NULL", "null"),
     ("10%", "percent"),
+    ("9223372036854775808", "decimal"),
     ("CASE(stage, 'won', 1, 'lost', 2, 0)", "integer"),
     ("FIRST(lines.label, number)", "text"),
 ]
@@ -207,6 +208,13 @@ def test_reads_follow_paths_and_sets() -> None:
     }
     assert found.relations == {("client", "projects")}
     assert reads(tree("$user.region = 'x'"), SCHEMA, "project").system == {"user.region"}
+
+
+def test_sql_that_would_explode_is_refused() -> None:
+    assert codes("EDATE(" * 8 + "due" + ", units)" * 8) == ["E605"]
+    assert codes("units ^ (" * 6 + "units" + ")" * 6) == ["E605"]
+    nested = "IF(amount / cost > 1, 1, " * 40 + "2" + ")" * 40
+    assert tree(nested).type.kind == "integer"
 
 
 def test_long_conditions_do_not_recurse() -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from engine.sql import expression
 from metamodel.formula import typed
 from metamodel.formula.check import check
+from metamodel.formula.functions import sql
 from metamodel.formula.parse import parse
 from tests.formula.database import Database
 from tests.formula.shapes import MEASURE, PROJECT, QUERY, Columns, sql_of, tree
@@ -34,7 +35,7 @@ CONDITIONS = [
     ("NOT client.vip", "(NOT coalesce(client_vip, false))"),
     (
         "amount / cost > 2",
-        "round(round((amount * 1.0000000000000000000000000000000000000000) / CAST(nullif(cost, 0) AS NUMERIC), 18), 12) > 2",
+        f"round(round((amount * {sql.EXACT}) / CAST(nullif(cost, 0) AS NUMERIC), 18), 12) > 2",
     ),
     ('name > "m"', "(name COLLATE \"C\") > CAST('m' AS TEXT)"),
     ("units IN ()", "false"),
@@ -73,7 +74,8 @@ def database(database_url: str) -> Iterator[Database]:
           ('00000000-0000-0000-0000-000000000002', 'two', 'n', NULL, 0, NULL, false, 'open', NULL, NULL),
           ('00000000-0000-0000-0000-000000000003', 'three', 'n', 7, 0, 3, false, NULL, '{}', NULL);
         INSERT INTO pg_temp.line VALUES
-          ('00000000-0000-0000-0000-000000000011', '00000000-0000-0000-0000-000000000001', 1.5, 2, 2, 'b', '2024-01-02'),
+          ('00000000-0000-0000-0000-000000000011', '00000000-0000-0000-0000-000000000001',
+           1.5, 2, 2, 'b', '2024-01-02'),
           ('00000000-0000-0000-0000-000000000012', '00000000-0000-0000-0000-000000000001', 20, 1, 1, 'a', '2024-01-01'),
           ('00000000-0000-0000-0000-000000000013', '00000000-0000-0000-0000-000000000001', NULL, 0, NULL, NULL, NULL),
           ('00000000-0000-0000-0000-000000000014', '00000000-0000-0000-0000-000000000002', 4, 0, 1, 'z', '2023-12-31');
@@ -233,8 +235,8 @@ def test_a_number_that_keeps_growing_is_an_error_and_does_not_raise(database: Da
 
 
 def test_a_text_that_keeps_growing_is_an_error(database: Database) -> None:
-    grown = tree(
-        'SUBSTITUTE(SUBSTITUTE(SUBSTITUTE(name & "aaaaaaaaaaaaaaaa", "a", "%s"), "b", "%s"), "c", "%s")'
-        % ("b" * 100, "c" * 100, "d" * 100)
-    )
+    text = 'name & "aaaaaaaaaaaaaaaa"'
+    for old, new in ("ab", "bc", "cd"):
+        text = f'SUBSTITUTE({text}, "{old}", "{new * 100}")'
+    grown = tree(text)
     assert column(database, expression.failed(grown, ROW)) == [True] * 3

@@ -17,6 +17,7 @@ import uvicorn
 from engine.base.context import OPERATOR, Context
 from engine.base.settings import Settings
 from engine.http.app import create_app
+from engine.http.logs import configure
 from engine.identity.logins import create_login
 from engine.lifecycle.apply import apply
 from engine.plan.request import RecordWrite
@@ -89,6 +90,7 @@ def serving(settings: Settings) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def house(new_database: Callable[[], str]) -> Iterator[House]:
     url = new_database()
+    configure(Settings(log_level="error"))
     users = asyncio.run(furnish(url))
     asyncio.run(furnish(url, "other"))
     with serving(Settings(database_url=url, log_level="error")) as address:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from metamodel import source
 from metamodel.issues import Collector, Place
+from metamodel.kinds.common import TextPlace
 from metamodel.source import Item, parse, read
 
 
@@ -144,7 +145,7 @@ def test_offsets_in_a_scalar_lead_to_the_character_in_the_file(text: str) -> Non
     assert item is not None and isinstance(item.value, str) and item.mark is not None
     offset = item.value.index("WRONG")
     before = text[: text.index("WRONG")]
-    place = item.mark.text_place(item.value).place(offset, offset + 5)
+    place = TextPlace(item.mark.pieces(item.value)).place(offset, offset + 5)
     assert place == Place("f.yaml", before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1, 5)
 
 
@@ -171,7 +172,7 @@ def every_scalar_has_a_place(item: Item) -> None:
             every_scalar_has_a_place(inner)
     elif isinstance(item.value, str) and item.mark:
         item.value.encode()
-        place = item.mark.text_place(item.value).place(0, len(item.value))
+        place = TextPlace(item.mark.pieces(item.value)).place(0, len(item.value))
         assert place.line >= 1 and place.column >= 1
 
 

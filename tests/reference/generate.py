@@ -16,6 +16,7 @@ LITERAL_DATES = ("@2024-02-29", "@2023-12-31", "@2000-01-01", "@0001-01-01", "@9
 LITERAL_TIMES = ("@2024-03-31T02:30:00", "@2024-10-27T02:30:00", "@2024-10-27T00:30:00Z", "@2023-12-31T23:59:59.999999")
 PARTS = ("YEAR", "QUARTER", "MONTH", "DAY", "WEEKDAY")
 ROUNDERS = ("ROUND", "ROUNDUP", "ROUNDDOWN", "TRUNC")
+SPANS = ("36hours", "90minutes", "1month", "0.5")
 PATTERNS = (r'"[a-z]+"', r'"a.*"', r'"(?:a|b)?c{0,2}"', r'"\\d+\\.?\\d*"')
 
 
@@ -146,9 +147,7 @@ MAKERS: dict[str, tuple[Callable[[Formulas, int], str], ...]] = {
         _two("text", "DATEVALUE({a})"),
     ),
     "datetime": (
-        lambda f, d: (
-            f"({f.of('datetime', d)} {f.random.choice('+-')} {f.random.choice(('36hours', '90minutes', '1month', '0.5'))})"
-        ),
+        lambda f, d: f"({f.of('datetime', d)} {f.random.choice('+-')} {f.random.choice(SPANS)})",
         lambda f, d: f"({f.of('datetime', d)} + {f.of('number', d)})",
         lambda f, d: f'DATETRUNC({f.of("datetime", d)}, "{f.random.choice(("month", "week", "day", "hour"))}")',
         lambda f, d: (

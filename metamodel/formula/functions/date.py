@@ -72,6 +72,7 @@ _part("HOUR", "hour", "The hour, 0 to 23.", "HOUR(@14:30) = 14", takes=Param("ti
     volatility="zoned",
     guard=lambda site, d, first=None: None if first is None else first.not_in([sql.whole(i) for i in (1, 2, 3)]),
     examples=("WEEKDAY(@2024-06-02) = 1", "WEEKDAY(@2024-06-02, 2) = 7", "WEEKDAY(@2024-06-02, 3) = 6"),
+    copies=(3, 1),
 )
 def weekday(site: Site, d: Column, first: Column | None = None) -> Column:
     """The day of the week: 1 Sunday to 7 Saturday; with 2: 1 Monday to 7 Sunday; with 3: 0 Monday to 6 Sunday."""
@@ -131,6 +132,7 @@ def _date_guard(site: Site, y: Column, m: Column, d: Column) -> Condition:
         "DATE(2024, 3, 0) = @2024-02-29",
         "DATE(10000, 1, 1) -> error",
     ),
+    copies=(30, 40),
 )
 def date_(site: Site, y: Column, m: Column, d: Column) -> Column:
     """The date; months and days beyond their range roll over, so DATE(y, m + 1, 0) is the end of the month."""
@@ -176,6 +178,7 @@ def _datevalue_guard(site: Site, text: Column) -> Condition | None:
     returns=lambda args: blank_flags(DATE, args),
     guard=_datevalue_guard,
     examples=('DATEVALUE("2024-02-29") = @2024-02-29', 'DATEVALUE("2023-02-29") -> error', 'DATEVALUE("x") -> error'),
+    copies=(9, 24),
 )
 def datevalue(site: Site, value: Column) -> Column:
     """The date of a date-time in the tenant's zone, or the date that a text like 2024-01-31 writes."""
@@ -241,6 +244,7 @@ def moved_type(args: tuple[Node, ...]) -> Type:
         "EDATE(@2024-03-31, -1) = @2024-02-29",
         "EDATE(@2024-01-31, 120000) -> error",
     ),
+    copies=(5, 5),
 )
 def edate(site: Site, d: Column, n: Column) -> Column:
     """The same day some months later, or the last day of a shorter month."""
@@ -256,6 +260,7 @@ def edate(site: Site, d: Column, n: Column) -> Column:
     guard=month_guard,
     volatility="zoned",
     examples=("EOMONTH(@2024-01-15, 1) = @2024-02-29", "EOMONTH(@2024-01-15, 0) = @2024-01-31"),
+    copies=(5, 5),
 )
 def eomonth(site: Site, d: Column, n: Column) -> Column:
     """The last day of the month some months later."""
@@ -334,6 +339,7 @@ def _days(a: Column, b: Column) -> Column:
         'DATEDIF(@2020-02-29, @2024-02-28, "year") = 3',
         'DATEDIF(@2024-02-01, @2024-01-01, "day") -> error',
     ),
+    copies=(3, 1),
 )
 def datedif(site: Site, a: Column, b: Column, unit: Column) -> Column:
     """Complete years, months or days from one date to a later one; an error where the end comes first."""

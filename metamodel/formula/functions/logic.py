@@ -85,7 +85,7 @@ def case_(c: Builder, args: tuple[Node, ...]) -> Node:
     return choose(c, conditions, rest[1:pairs:2], rest[-1] if len(rest) % 2 else None)
 
 
-@lazy_function("if", "logic", Param("condition", repeat=True), operator=True)
+@lazy_function("if", "logic", Param("condition", repeat=True), operator=True, copies=(1, 1))
 def choice(site: Site, *parts: Lowered) -> Lowered:
     """Conditions and values in turn; a last value without condition is the default."""
     pairs = [(parts[i], parts[i + 1], site.args[i]) for i in range(0, len(parts) - 1, 2)]
@@ -159,6 +159,7 @@ def _first_filled(c: Builder, args: tuple[Node, ...]) -> Node:
     resolve=_first_filled,
     aliases=("COALESCE", "NULLVALUE"),
     examples=("BLANKVALUE(NULL, 5) = 5", 'BLANKVALUE("", "x") = "x"', "BLANKVALUE(0, 5) = 0"),
+    copies=(1, 1),
 )
 def blankvalue(site: Site, *parts: Lowered) -> Lowered:
     """The first value that is not blank."""
@@ -202,6 +203,7 @@ def _iferror(c: Builder, args: tuple[Node, ...]) -> Node:
     Param("otherwise"),
     resolve=_iferror,
     examples=("IFERROR(1/0, 7) = 7", "IFERROR(1/2, 7) = 0.5", "IFERROR(1/0, 1/0) -> error"),
+    copies=(1, 0),
 )
 def iferror(site: Site, a: Lowered, b: Lowered) -> Lowered:
     """The value, or another one where it can not be computed."""

@@ -30,6 +30,7 @@ def add_days_bounds(d: Column, n: Column) -> tuple[Column, Condition]:
     operator=True,
     guard=lambda site, d, n: add_days_bounds(d, n)[1],
     returns=lambda args: DATE,
+    copies=(5, 4),
 )
 def add_days(site: Site, d: Column, n: Column) -> Column:
     """A date moved by days."""
@@ -41,7 +42,15 @@ def _seconds_guard(site: Site, t: Column, s: Column) -> Condition:
     return or_(local < sql.whole(-62_135_596_800), local >= sql.whole(253_402_300_800))
 
 
-@function("add_seconds", "operators", *ANY2, operator=True, guard=_seconds_guard, returns=lambda args: DATETIME)
+@function(
+    "add_seconds",
+    "operators",
+    *ANY2,
+    operator=True,
+    guard=_seconds_guard,
+    returns=lambda args: DATETIME,
+    copies=(12, 2),
+)
 def add_seconds(site: Site, t: Column, s: Column) -> Column:
     """An instant moved by seconds, to the microsecond."""
     low, high = sql.whole(-62_135_596_800), sql.whole(253_402_300_799)

@@ -80,6 +80,7 @@ def _places(digits: Column | None) -> Column:
     DIGITS,
     returns=cut,
     examples=("ROUND(2.5) = 3", "ROUND(-2.5) = -3", "ROUND(1.575, 2) = 1.58", "ROUND(1250, -2) = 1300"),
+    copies=(3, 0),
 )
 def round_(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Rounded half away from zero, to that many decimal places (0; negative: to tens, hundreds)."""
@@ -90,19 +91,27 @@ def _steady(site: Site, a: Column) -> Column:
     return sql.num(sql.steady(a, site.args[0].type))
 
 
-@function("ROUNDDOWN", "number", N, DIGITS, returns=cut, examples=("ROUNDDOWN(-2.59, 1) = -2.5",))
+@function("ROUNDDOWN", "number", N, DIGITS, returns=cut, examples=("ROUNDDOWN(-2.59, 1) = -2.5",), copies=(3, 0))
 def rounddown(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Rounded towards zero."""
     return func.trunc(_steady(site, a), _places(digits), type_=NUMERIC)
 
 
-@function("TRUNC", "number", N, DIGITS, returns=cut, examples=("TRUNC(2.9) = 2", "TRUNC(-2.9) = -2"))
+@function("TRUNC", "number", N, DIGITS, returns=cut, examples=("TRUNC(2.9) = 2", "TRUNC(-2.9) = -2"), copies=(3, 0))
 def trunc(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Cut off after that many decimal places."""
     return func.trunc(_steady(site, a), _places(digits), type_=NUMERIC)
 
 
-@function("ROUNDUP", "number", N, DIGITS, returns=cut, examples=("ROUNDUP(2.01) = 3", "ROUNDUP(-2.11, 1) = -2.2"))
+@function(
+    "ROUNDUP",
+    "number",
+    N,
+    DIGITS,
+    returns=cut,
+    examples=("ROUNDUP(2.01) = 3", "ROUNDUP(-2.11, 1) = -2.2"),
+    copies=(4, 0),
+)
 def roundup(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Rounded away from zero."""
     a, places = _steady(site, a), _places(digits)
@@ -176,6 +185,7 @@ BY = (N, Param("divisor", numeric()))
     guard=_by_zero,
     nulls=True,
     examples=("MOD(7, 3) = 1", "MOD(-7, 3) = 2", "MOD(7, -3) = -2", "MOD(1, 0) -> error"),
+    copies=(2, 1),
 )
 def mod(site: Site, a: Column, b: Column) -> Column:
     """The remainder, with the sign of the divisor."""
@@ -250,6 +260,7 @@ def _all(parts: tuple[Lowered, ...], value: Column, more: int = 0) -> Lowered:
     SEVERAL,
     resolve=_joined("SUM", blank=False),
     examples=("SUM(1, NULL, 2) = 3", "SUM(NULL, NULL) = 0"),
+    copies=(1, 0),
 )
 def sum_(site: Site, *parts: Lowered) -> Lowered:
     """The sum; a blank counts as 0."""
@@ -266,6 +277,7 @@ def sum_(site: Site, *parts: Lowered) -> Lowered:
     SEVERAL,
     resolve=_joined("AVERAGE", blank=True, rough=True),
     examples=("AVERAGE(1, NULL, 2) = 1.5", "AVERAGE(NULL, NULL) -> NULL"),
+    copies=(2, 0),
 )
 def average(site: Site, *parts: Lowered) -> Lowered:
     """The mean of those that are not blank."""

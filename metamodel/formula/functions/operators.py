@@ -273,6 +273,7 @@ def _divide_by_zero(site: Site, a: Column, b: Column) -> Condition | None:
     size=_size_quotient,
     operator=True,
     examples=("1 / 4 = 0.25", "1 / 3 * 3 = 1", "1 / 0 -> error", "NULL / 0 -> NULL"),
+    copies=(1, 2),
 )
 def divide(site: Site, a: Column, b: Column) -> Column:
     """Quotient, to 18 places, half away from zero. Division by zero is an error."""
@@ -362,6 +363,7 @@ def _size_power(site: Site) -> tuple[int, int]:
     size=_size_power,
     operator=True,
     examples=("2 ^ 10 = 1024", "2 ^ 3 ^ 2 = 64", "-2 ^ 2 = 4", "0 ^ -1 -> error", "10 ^ 100 -> error"),
+    copies=(11, 5),
 )
 def power(site: Site, a: Column, b: Column) -> Column:
     """Power, to 18 places; leftmost first. An error where it is not a real number or beyond 10^64."""

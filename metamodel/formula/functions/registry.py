@@ -113,6 +113,8 @@ class Function:
     `total` the same where blank operands count; `lazy(site, *lowered)` replaces both where not every argument is
     evaluated or blanks are looked at. `guard(site, *columns)` tells when the call itself is an error; `nulls` says
     that `sql` is NULL then. `resolve(builder, args)` types (or rewrites) the call where parameters can not say it.
+    `copies`: how often an argument is written in the value and in the guard at most, so that the size of the SQL is
+    known before it is made.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Function:
     lazy: Lazy | None = None
     guard: Guard | None = None
     resolve: Resolve | None = None
+    copies: tuple[int, int] = (1, 1)
     size: Size | None = None
     nulls: bool = False
     operator: bool = False

@@ -38,13 +38,29 @@ def len_(site: Site, text: Column) -> Column:
     return func.length(text, type_=Integer())
 
 
-@function("LEFT", "text", T, COUNT, returns=blankable, examples=('LEFT("abc", 2) = "ab"', 'LEFT("abc", -1) -> NULL'))
+@function(
+    "LEFT",
+    "text",
+    T,
+    COUNT,
+    returns=blankable,
+    examples=('LEFT("abc", 2) = "ab"', 'LEFT("abc", -1) -> NULL'),
+    copies=(3, 0),
+)
 def left(site: Site, text: Column, count: Column) -> Column:
     """The first characters."""
     return sql.or_blank(func.left(text, sql.small_int(count, 0, MAX), type_=Text()))
 
 
-@function("RIGHT", "text", T, COUNT, returns=blankable, examples=('RIGHT("abc", 2) = "bc"', 'RIGHT("abc", 9) = "abc"'))
+@function(
+    "RIGHT",
+    "text",
+    T,
+    COUNT,
+    returns=blankable,
+    examples=('RIGHT("abc", 2) = "bc"', 'RIGHT("abc", 9) = "abc"'),
+    copies=(3, 0),
+)
 def right(site: Site, text: Column, count: Column) -> Column:
     """The last characters."""
     return sql.or_blank(func.right(text, sql.small_int(count, 0, MAX), type_=Text()))
@@ -58,6 +74,7 @@ def right(site: Site, text: Column, count: Column) -> Column:
     COUNT,
     returns=blankable,
     examples=('MID("abcd", 2, 2) = "bc"', 'MID("abcd", 9, 1) -> NULL'),
+    copies=(3, 0),
 )
 def mid(site: Site, text: Column, start: Column, count: Column) -> Column:
     """`count` characters from position `start`, the first being 1. A start below 1 is taken as 1."""
@@ -108,6 +125,7 @@ def _grown(text: Column, old: Column, new: Column) -> Column:
     Param("new", frozenset({"text"})),
     returns=blankable,
     examples=('SUBSTITUTE("a-b-c", "-", "+") = "a+b+c"', 'SUBSTITUTE("a-b", "-", "") = "ab"'),
+    copies=(6, 6),
 )
 def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered:
     """Every occurrence of `old` replaced by `new`; a blank `new` removes it."""
@@ -129,6 +147,7 @@ def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered
     Param("start", frozenset({"integer"}), optional=True),
     returns=INTEGER,
     examples=('FIND("b", "abcb") = 2', 'FIND("b", "abcb", 3) = 4', 'FIND("x", "abc") = 0'),
+    copies=(8, 0),
 )
 def find(site: Site, part: Column, text: Column, start: Column | None = None) -> Column:
     """The position of the first occurrence from `start` on, the first character being 1; 0 where there is none."""
@@ -162,7 +181,9 @@ def begins(site: Site, text: Column, part: Column) -> Column:
     return func.starts_with(text, part, type_=Boolean())
 
 
-@function("ENDS", "text", T, PART, returns=BOOLEAN, aliases=("ENDSWITH",), examples=('ENDS("abc", "bc")',))
+@function(
+    "ENDS", "text", T, PART, returns=BOOLEAN, aliases=("ENDSWITH",), examples=('ENDS("abc", "bc")',), copies=(2, 0)
+)
 def ends(site: Site, text: Column, part: Column) -> Column:
     """Whether the text ends with the part."""
     return func.right(text, func.length(part), type_=Text()) == part
@@ -241,6 +262,7 @@ def _shown(c: Builder, args: tuple[Node, ...]) -> Node:
     volatility="zoned",
     size=lambda site: (max(site.lowered[0].digits + site.lowered[0].places + 2, 40), 0),
     examples=('TEXT(1.50) = "1.5"', 'TEXT(@2024-01-31) = "2024-01-31"', 'TEXT(1 = 1) = "TRUE"'),
+    copies=(6, 0),
 )
 def text_(site: Site, value: Column) -> Column:
     """The value as text: numbers without needless zeros, dates as 2024-01-31, date-times in the tenant's zone,
@@ -267,6 +289,7 @@ def number_in(text: Column) -> Column:
     nulls=True,
     guard=lambda site, t: sql.all_of(t.is_not(None), number_in(t).is_(None)),
     examples=('VALUE(" 7.50 ") = 7.5', 'VALUE("-3") = -3', 'VALUE("x") -> error', "VALUE(NULL) -> NULL"),
+    copies=(1, 2),
 )
 def value(site: Site, text: Column) -> Column:
     """The number that the text writes, with a point for decimals; anything else is an error."""

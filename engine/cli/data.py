@@ -1,0 +1,132 @@
+"""`fieldwright data`: import from CSV by a declared mapping, export to CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.common import AsUser, acting, err, out, progress_bar, show_issues, source_texts, with_runtime
+from engine.plan.request import RecordQuery
+from engine.records.export import export as export_records
+from engine.records.export import export_fields
+from engine.records.importing import Imported, import_csv
+from engine.records.mapping import ImportMapping, load_mapping
+from engine.reports.export import safe_cell
+from engine.runtime import Runtime
+from metamodel.issues import PackError
+
+app = typer.Typer(help="Import and export of records.", no_args_is_help=True)
+SHOWN = 20
+
+
+@app.command("import")
+def import_(
+    tenant: Annotated[str, typer.Argument(help="The tenant.")],
+    mapping: Annotated[Path, typer.Argument(help="The mapping file, or a folder of them, taken by name.")],
+    source: Annotated[Path, typer.Argument(help="The CSV file, or the folder that holds the mappings' files.")],
+    as_user: AsUser = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything, then undo it.")] = False,
+    errors: Annotated[Path | None, typer.Option(help="A CSV file for the rows that are refused.")] = None,
+) -> None:
+    """Import CSV files. Good rows are written, the others are reported with their line; then the exit code is 1."""
+    files = sorted(mapping.glob("*.yaml")) if mapping.is_dir() else [mapping]
+    pairs = []
+    for file in files:
+        found = _mapping(file)
+        pairs.append((found, source / (found.file or "") if source.is_dir() else source))
+
+    async def work(rt: Runtime) -> list[Imported]:
+        release = await rt.store.release(tenant)
+        ctx = await acting(rt, release, as_user, door="import")
+        results = []
+        for found, path in pairs:
+            with progress_bar() as bar:
+                task = bar.add_task(found.name, total=None)
+                done = await import_csv(
+                    rt, ctx, release, found, path, dry_run=dry_run,
+                    progress=lambda count, rows, bar=bar, task=task: bar.update(task, completed=count, total=rows),
+                )
+            results.append(done)
+            _show(found, path, done)
+        return results
+
+    results = with_runtime(work)
+    if errors is not None:
+        _write_errors(errors, pairs, results)
+    if any(done.rejected for done in results):
+        raise typer.Exit(1)
+
+
+def _mapping(path: Path) -> ImportMapping:
+    try:
+        return load_mapping(path)
+    except PackError as error:
+        show_issues(error.issues, source_texts(error.issues))
+        raise typer.Exit(1) from error
+
+
+def _show(mapping: ImportMapping, path: Path, done: Imported) -> None:
+    how = " (dry run, nothing is kept)" if done.dry_run else ""
+    out.print(
+        f"{mapping.name}: {done.rows} rows, {done.created} created, {done.updated} updated, "
+        f"{len(done.rejected)} refused{how}",
+        markup=False,
+    )
+    for rejected in done.rejected[:SHOWN]:
+        for fault in rejected.faults:
+            key = f" [{rejected.key}]" if rejected.key else ""
+            err.print(f"{path}:{rejected.line}:{key} {fault.code} {fault.pointer} {fault.detail}", markup=False)
+    if len(done.rejected) > SHOWN:
+        err.print(f"... and {len(done.rejected) - SHOWN} more; --errors FILE keeps them all", markup=False)
+
+
+def _write_errors(target: Path, pairs: list[tuple[ImportMapping, Path]], results: list[Imported]) -> None:
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "line", "key", "code", "field", "detail"])
+        for (_, path), done in zip(pairs, results, strict=True):
+            for rejected in done.rejected:
+                for fault in rejected.faults:
+                    cells = [path.name, rejected.line, rejected.key, fault.code, fault.pointer[1:], fault.detail]
+                    writer.writerow([safe_cell(cell) for cell in cells])
+
+
+@app.command()
+def export(
+    tenant: Annotated[str, typer.Argument(help="The tenant.")],
+    obj: Annotated[str, typer.Argument(metavar="OBJECT", help="The object.")],
+    where: Annotated[str | None, typer.Option(help="A condition in the formula language.")] = None,
+    fields: Annotated[str | None, typer.Option(help="Fields, separated by commas; paths such as account.name.")] = None,
+    order: Annotated[str | None, typer.Option(help="Sort keys, such as -amount,name.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file (default: standard output).")] = None,
+    as_user: AsUser = None,
+) -> None:
+    """Export records as CSV, safe for spreadsheets."""
+    query = RecordQuery(
+        object=obj, where=where, fields=tuple(fields.split(",")) if fields else None,
+        order=tuple(order.split(",")) if order else (),
+    )
+
+    async def work(rt: Runtime) -> int:
+        release = await rt.store.release(tenant)
+        ctx = await acting(rt, release, as_user, door="export")
+        columns = export_fields(rt, ctx, release, query)
+        count = 0
+        file = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
+        try:
+            writer = csv.writer(file)
+            writer.writerow([safe_cell(name) for name in columns])
+            async for page in export_records(rt, ctx, release, query):
+                writer.writerows([safe_cell(row[name]) for name in columns] for row in page)
+                count += len(page)
+        finally:
+            if output:
+                file.close()
+        return count
+
+    count = with_runtime(work)
+    err.print(f"{count} records", markup=False)
