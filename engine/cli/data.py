@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
 from engine.cli.common import AsUser, acting, err, out, progress_bar, show_issues, source_texts, with_runtime
 from engine.plan.request import RecordQuery
@@ -46,10 +47,11 @@ def import_(
         for found, path in pairs:
             with progress_bar() as bar:
                 task = bar.add_task(found.name, total=None)
-                done = await import_csv(
-                    rt, ctx, release, found, path, dry_run=dry_run,
-                    progress=lambda count, rows, bar=bar, task=task: bar.update(task, completed=count, total=rows),
-                )
+
+                def moved(count: int, rows: int, bar: Progress = bar, task: TaskID = task) -> None:
+                    bar.update(task, completed=count, total=rows)
+
+                done = await import_csv(rt, ctx, release, found, path, dry_run=dry_run, progress=moved)
             results.append(done)
             _show(found, path, done)
         return results

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import date
 from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -262,6 +263,9 @@ async def connect(url: str, **options: Any) -> Connection:
     except (ValueError, asyncpg.InterfaceError):
         reason = "the address is not valid"
     else:
+        # asyncpg itself would send the first and the last date there is as -infinity and infinity.
+        codec = {"encoder": date.isoformat, "decoder": date.fromisoformat, "format": "text"}
+        await conn.set_type_codec("date", schema="pg_catalog", **codec)
         return conn
     raise Refused("database.unreachable", f"The database at {place_of(url)} can not be reached: {reason}.") from None
 

@@ -41,6 +41,8 @@ def only(found: Mapping[str, str], *known: str) -> None:
 def record_list(obj: str, query_string: bytes) -> RecordQuery:
     """A list of records: `where, fields, order, limit, after, count=exact`; any other key is an equality."""
     found = parse(query_string)
+    if found.get("after") == "":
+        raise Refused("query.cursor")
     count = found.pop("count", None)
     if count not in (None, "exact"):
         raise _invalid("count", "count can only be exact")

@@ -14,7 +14,8 @@ from engine.plan.request import RecordQuery
 from engine.plan.values import from_text
 from engine.release.release import TableRef
 from metamodel.formula.check import check
-from metamodel.formula.parse import FormulaError, parse
+from metamodel.formula.diagnostics import FormulaError
+from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope, Where
 from metamodel.formula.typed import Call, Field, Node, Param, rewrite
 from metamodel.formula.types import BOOLEAN, Type

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]{3,28}[0-9](?: ?(?:x|ext\.?) ?[0-9]{1,6
 URL = re.compile(r"https?://[^\s/$.?#<>\"][^\s<>\"]{0,2000}", re.IGNORECASE)
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BIGINT = 2**63
+EXACT = Context(prec=2 * NUMBER_DIGITS, Emin=-999_999, Emax=999_999, traps=[])
 
 
 class Unfit(Exception):
@@ -95,14 +96,13 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Field, Release],
 
 def _integer(f: Field, release: Release) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            raise Unfit("record.type", "a whole number is expected")
-        if value != value or abs(value) >= BIGINT:
+        number = _decimal(value, "a whole number is expected")
+        if abs(number) >= BIGINT:
             raise Unfit("record.out_of_range", "the number is too large")
-        if value != int(value):
+        if number != number.to_integral_value(context=EXACT):
             raise Unfit("record.type", "a whole number is expected")
-        _within(f, value)
-        return int(value)
+        _within(f, number)
+        return int(number)
 
     return convert
 
@@ -112,22 +112,30 @@ def _number(f: Field, release: Release) -> Callable[[Any], str]:
     quantum, fixed = Decimal(1).scaleb(-scale), f.type == "money" or f.scale is not None
 
     def convert(value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            raise Unfit("record.type", "a number is expected")
-        number = value if isinstance(value, Decimal) else Decimal(str(value))
-        if not number.is_finite():
-            raise Unfit("record.type", "a number is expected")
+        number = _decimal(value, "a number is expected")
         if number.adjusted() >= NUMBER_DIGITS - NUMBER_SCALE:
             raise Unfit("record.out_of_range", f"at most {NUMBER_DIGITS - NUMBER_SCALE} digits before the point")
-        if number and (number.adjusted() < -NUMBER_SCALE or number != number.quantize(quantum)):
+        rounded = number.quantize(quantum, context=EXACT)
+        if number != rounded:
             raise Unfit("record.out_of_range", f"at most {scale} decimal places are allowed")
         _within(f, number)
-        return format(number.quantize(quantum) if fixed else number, "f")
+        return format(rounded if fixed else number, "f")
 
     return convert
 
 
-def _within(f: Field, number: int | float | Decimal) -> None:
+def _decimal(value: Any, expected: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise Unfit("record.type", expected)
+    if isinstance(value, int) and abs(value) >= 10**NUMBER_DIGITS:
+        raise Unfit("record.out_of_range", "the number is too large")
+    number = value if isinstance(value, Decimal) else Decimal(str(value))
+    if not number.is_finite():
+        raise Unfit("record.type", expected)
+    return number
+
+
+def _within(f: Field, number: Decimal) -> None:
     if f.min is not None and number < f.min:
         raise Unfit("record.out_of_range", f"the least value is {f.min}")
     if f.max is not None and number > f.max:

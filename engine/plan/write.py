@@ -315,13 +315,13 @@ def _move_checks(
         targets = tuple(target for start, target in listed if start == source)
         leaving = _and(_among(old, (source,)), moving)
         found.append(Check("stage.unlisted", field, source, stage.label, _among(new, targets), leaving))
-    for (source, target), moves in listed.items():
+    for (source, target), choices in listed.items():
         made, label = _and(_among(old, (source,)), _among(new, (target,))), process.stages[target].label
-        move = next((m for m in moves if open_to(m, rights)), None)
-        if move is None:
+        chosen = next((m for m in choices if open_to(m, rights)), None)
+        if chosen is None:
             found.append(Check("stage.role", field, target, label, Literal(BOOLEAN, False), made))
         else:
-            found += _move_conditions(move, rights, field, label, made, obj, system)
+            found += _move_conditions(chosen, rights, field, label, made, obj, system)
     return found
 
 
@@ -369,7 +369,7 @@ def _references(
 
 def _uniques(release: Release, obj: str, operation: Operation, given: frozenset[str]) -> list[Unique]:
     declared = release.object(obj)
-    keys = [(f.name, (f.name,)) for f in release.stored(obj) if f.unique]
+    keys: list[tuple[str, tuple[str, ...]]] = [(f.name, (f.name,)) for f in release.stored(obj) if f.unique]
     keys += [(fields[0], fields) for fields in declared.unique.values()]
     found = []
     for name, fields in keys:

@@ -287,4 +287,4 @@ async def _write(job: _Job, operation: Any, rows: list[tuple[int, str | None, di
             job.done.created += operation == "create"
             job.done.updated += operation == "update"
         else:
-            job.done.rejected.append(Rejected(line, key, outcome))  # type: ignore[arg-type]
+            job.done.rejected.append(Rejected(line, key, outcome))

@@ -6,6 +6,7 @@ A single record: body is the object, meta its version. A page: body is the array
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Select, Text, Uuid, and_, case, cast, func, literal, null, or_, select
@@ -29,7 +30,7 @@ def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
     return compile_statement(_single(plan, environment) if plan.single else _page(plan, environment))
 
 
-def _single(plan: ReadPlan, environment: Environment) -> Select[Any]:
+def _single(plan: ReadPlan, environment: Environment) -> Select[Any, Any]:
     rows = _filtered(plan, environment, extra=[o.tree for o in plan.outputs], joins=plan.output_joins)
     row = _row(plan.outputs, rows).correlate(*tables(rows.source)).lateral("r")
     base = rows.images["new"]
@@ -88,7 +89,7 @@ def _filtered(
 
 
 def _conditions(plan: ReadPlan, rows: Frame) -> list[ColumnElement[bool]]:
-    found = [of(rows.images["new"], "deleted_at", DateTime()).is_(None)]
+    found: list[ColumnElement[bool]] = [of(rows.images["new"], "deleted_at", DateTime()).is_(None)]
     if plan.access is not None:
         found.append(expression.grants(plan.access, rows.row))
     if plan.where is not None:
@@ -111,7 +112,7 @@ def _needed(plan: ReadPlan) -> dict[str, Any]:
     return needed
 
 
-def _sorted(order: tuple[Order, ...], keys: list[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+def _sorted(order: tuple[Order, ...], keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
     """PostgreSQL's own place of blanks (last when ascending, first when descending), so that plain indexes serve."""
     return [key.desc() if o.descending else key.asc() for o, key in zip(order, keys, strict=True)]
 
@@ -125,7 +126,7 @@ def _after(plan: ReadPlan, keys: list[ColumnElement[Any]]) -> list[ColumnElement
         key, order, blank = keys[n], plan.order[n], plan.after[n]
         value = slot(f"v{plan.first_cursor_value + n}", SQL_TYPES[order.tree.type.kind])
         if blank:
-            greater = key.is_not(None) if order.descending else None
+            greater: ColumnElement[bool] | None = key.is_not(None) if order.descending else None
             equal: ColumnElement[bool] = key.is_(None)
         else:
             greater = key < value if order.descending else or_(key > value, key.is_(None))

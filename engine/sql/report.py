@@ -37,7 +37,7 @@ def _grouped(plan: ReportPlan, collation: str | None, groups: tuple[ReportColumn
     base = qualified(plan.table).alias("t")
     trees = [plan.access, plan.where, *(c.tree for c in (*plan.groups, *plan.measures))]
     rows = frame(Environment(plan.zone, collation), {"new": base}, plan.joins, trees)
-    where = [of(base, "deleted_at", DateTime()).is_(None)]
+    where: list[ColumnElement[bool]] = [of(base, "deleted_at", DateTime()).is_(None)]
     if plan.access is not None:
         where.append(expression.grants(plan.access, rows.row))
     if plan.where is not None:

@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import BindParameter
 
 from engine.base.context import Context
 
-_DIALECT = asyncpg_dialect()
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 _DIALECT.supports_statement_cache = False
 
 _CONTEXT: dict[str, Callable[[Context], Any]] = {

@@ -13,7 +13,7 @@ It answers (body, meta): the record or the array of records as the writer may re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ARRAY,
@@ -60,6 +60,8 @@ from engine.sql.sequence import next_number
 from engine.sql.statement import Statement, compile_statement, slot
 from metamodel.formula.functions import sql
 
+Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
+
 MISSING, STALE = -1, -2
 FAILED, REFERENCE, UNIQUE, IN_USE = 10_000, 20_000, 30_000, 40_000
 
@@ -98,7 +100,7 @@ def _given_system(plan: WritePlan) -> list[str]:
 
 
 def _raw(plan: WritePlan) -> CTE:
-    fields = [column("_ord", Integer()), column("id", Uuid()), column("_version", BigInteger()),
+    fields: list[Any] = [column("_ord", Integer()), column("id", Uuid()), column("_version", BigInteger()),
               column("_reason", Text()), column("_absent", ARRAY(Text()))]
     fields += [column(name, COLUMN_TYPES[SYSTEM_TYPES[name]]) for name in _given_system(plan)]
     if plan.historical:
@@ -129,7 +131,7 @@ def _old(plan: WritePlan, environment: Environment, raw: CTE) -> CTE:
     base = qualified(plan.table).alias("t")
     rows = frame(environment, {"new": base}, plan.access_joins, (plan.access,))
     deleted = of(base, "deleted_at", DateTime())
-    where = [deleted.is_not(None) if plan.operation == "restore" else deleted.is_(None)]
+    where: list[ColumnElement[bool]] = [deleted.is_not(None) if plan.operation == "restore" else deleted.is_(None)]
     if plan.access is not None:
         where.append(expression.grants(plan.access, rows.row))
     columns = [of(base, name, COLUMN_TYPES[type_]) for name, type_ in all_columns(plan).items()]
@@ -218,7 +220,7 @@ def _entered(
     return case((moved, now if given is None else func.coalesce(given, now)), else_=kept)
 
 
-def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> CompoundSelect | Select[Any]:
+def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> Rows:
     """Rows of (`_ord`, numbers of what is broken); a row of an update that was not found breaks MISSING."""
     trees = [tree for check in plan.checks for tree in (check.holds, check.when)]
     images: dict[Image, FromClause] = {"new": new}
@@ -312,7 +314,7 @@ def _exists(rows: Frame, where: list[ColumnElement[bool]]) -> ColumnElement[bool
     return inner.correlate_except(*tables(rows.source)).exists()
 
 
-def _gate(judged: CompoundSelect | Select[Any]) -> CTE:
+def _gate(judged: Rows) -> CTE:
     rows = judged.cte("judged")
     broken = of(rows, "broken", ARRAY(Integer()))
     found = (
@@ -373,7 +375,7 @@ def _logged(plan: WritePlan) -> dict[str, str]:
 def _objects(pairs: list[ColumnElement[Any]]) -> ColumnElement[Any]:
     """One JSON object of name, value pairs; a function takes at most 100 arguments, so long ones are joined."""
     parts = [func.jsonb_build_object(*pairs[n:n + 100], type_=JSONB()) for n in range(0, len(pairs), 100)]
-    whole = parts[0]
+    whole: ColumnElement[Any] = parts[0]
     for part in parts[1:]:
         whole = whole.op("||")(part)
     return func.jsonb_strip_nulls(whole)

@@ -73,11 +73,11 @@ def test_changed_looks_at_its_fields_and_at_the_old_image(probe_url: str) -> Non
 
 def test_old_image_has_every_type_of_value(probe_url: str) -> None:
     async def work(p: Probe) -> None:
-        before = {"amount": Decimal("10.5"), "note": "before", "due": "2024-02-29", "who": str(p.users["maker"]),
-                  "tags": ["red"], "n": 1, "flag": False}  # fmt: skip
+        before: dict[str, Any] = {"amount": Decimal("10.5"), "note": "before", "due": "2024-02-29", "tags": ["red"],
+                                  "who": str(p.users["maker"]), "n": 1, "flag": False}  # fmt: skip
         item = await p.create("item", "maker", name="a", topic="old", **before)
-        after = {"amount": Decimal("11"), "note": "after", "due": "2025-01-01", "who": None, "tags": ["blue"], "n": 9,
-                 "flag": True, "stage": "open"}  # fmt: skip
+        after: dict[str, Any] = {"amount": Decimal("11"), "note": "after", "due": "2025-01-01", "who": None, "n": 9,
+                                 "tags": ["blue"], "flag": True, "stage": "open"}  # fmt: skip
         await p.update(item, "maker", **after)
         await drain(p.rt)
         assert [(m["label"], m["before"]) for m in await p.marks(item)] == [("before", date(2024, 2, 29))]

@@ -148,7 +148,8 @@ def test_moves(ada: httpx2.Client) -> None:
     assert moved.status_code == 200 and moved.json()["stage"] == "ready" and moved.json()["price"] == 5
     tag = moved.headers["etag"]
     unreasoned = ada.post(f"{address}/move", json={"to": "scrapped"}, headers={"if-match": tag})
-    assert unreasoned.json()["errors"][0] | {"detail": ""} == {"pointer": "/reason", "code": "stage.reason", "detail": ""}
+    (fault,) = unreasoned.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/reason", "stage.reason")
     wrong = ada.post(f"{address}/move", json={"to": "nowhere", "fields": {"price": "x"}}, headers={"if-match": tag})
     assert {error["pointer"] for error in wrong.json()["errors"]} == {"/to", "/fields/price"}
     done = ada.patch(address, json={"stage": "scrapped"}, headers={"if-match": tag, "x-reason": quote("摔坏了 100%")})
@@ -189,7 +190,7 @@ def test_reports_and_aggregates(ada: httpx2.Client, bob: httpx2.Client) -> None:
     assert report["totals"]["things"] == total == sum(row["things"] for row in report["rows"])
     table = ada.get("/acme/api/reports/things_by_colour", headers={"accept": "text/csv"})
     assert table.headers["content-type"].startswith("text/csv") and table.text.splitlines()[0].endswith("Colour,Things,Worth")
-    params = {"by": "name,first:LEFT(name, 1)", "measures": 'n:COUNT(rows),SUM(IF(colour = "a,b", 0, pieces))',
+    params = {"by": "name,first:LEFT(name, 1)", "measures": 'n:COUNT(rows),SUM(IF(name = "a,b", 0, pieces))',
               "where": 'colour = "red"', "order": "-n", "limit": "5"}  # fmt: skip
     groups = ada.get("/acme/api/aggregate/thing", params=params).json()
     assert [column["name"] for column in groups["columns"]][:3] == ["name", "first", "n"] and len(groups["columns"]) == 4
