@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 from pgqueuer.domain.errors import RetryRequested
@@ -33,7 +32,7 @@ from engine.tenants.directory import tenants
 POLL = timedelta(seconds=1)
 LONGEST_PAUSE_SECONDS = 60.0
 RECONNECT_SECONDS = 1.0
-LOST = (Refused, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+LOST = (Refused, *jobs.LOST)
 
 log = structlog.get_logger("fieldwright.automation")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.adapters.persistence.queries import Queries
@@ -28,6 +29,9 @@ SETTINGS = DBSettings(
     schedules_table="pgqueuer_schedules",
     durability=Durability.durable,
 )
+
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a worker raises whose connection is gone; the library lets errors of the driver through."""
 
 
 def queries(conn: Any) -> Queries:

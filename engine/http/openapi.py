@@ -6,6 +6,7 @@ There are no routes per object behind it: the document names the paths that the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from engine.base.limits import PAGE_DEFAULT, PAGE_MAX
@@ -97,7 +98,7 @@ def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
     for verb, suffix in (("create", "Create"), ("edit", "Patch")):
         if rights.allows(obj.name, verb):
             fields = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
-            needed = tuple(f.name for f in fields if verb == "create" and f.required and f.default is None)
+            needed = tuple(f.name for f in fields if verb == "create" and f.required and f.default is None and not f.system)
             properties = {f.name: _write(f, rights.release, locale, verb) for f in fields}
             made[name + suffix] = _object(None, properties, needed, closed=True)
     if rights.release.stage_field(obj.name) and rights.allows(obj.name, "edit"):
@@ -150,9 +151,9 @@ def _write(f: Field, release: Release, locale: str, verb: str) -> Schema:
     assert kind is not None
     schema = _shape(f, kind, release, every_option=False)
     if f.min is not None:
-        schema["minimum"] = float(f.min)
+        schema["minimum"] = _plain(f.min)
     if f.max is not None:
-        schema["maximum"] = float(f.max)
+        schema["maximum"] = _plain(f.max)
     if schema.get("type") == "string" and kind == "text":
         schema["maxLength"] = text_limit(f)
     blank = not f.required or (verb == "create" and f.default is not None)
@@ -179,6 +180,10 @@ def _options(f: Field, release: Release, every_option: bool) -> list[str] | None
         return None
     options = release.model.value_sets[f.options].options.values()
     return [option.name for option in options if option.active or every_option]
+
+
+def _plain(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def _nullable(schema: Schema) -> Schema:

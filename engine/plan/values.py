@@ -97,7 +97,7 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Field, Release],
 def _integer(f: Field, release: Release) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         number = _decimal(value, "a whole number is expected")
-        if abs(number) >= BIGINT:
+        if number.copy_abs() >= BIGINT:
             raise Unfit("record.out_of_range", "the number is too large")
         if number != number.to_integral_value(context=EXACT):
             raise Unfit("record.type", "a whole number is expected")
@@ -260,14 +260,27 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "auto_number": _text,
 }
 
+def _bounded(number: int) -> int:
+    if not -BIGINT <= number < BIGINT:
+        raise ValueError(number)
+    return number
+
+
+def _moderate(number: Decimal) -> Decimal:
+    """A number that PostgreSQL takes as numeric without trouble; NaN and infinities are none."""
+    if not number.is_finite() or abs(number.adjusted()) > 1_000:
+        raise ValueError(number)
+    return number
+
+
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "text": str,
     "select": str,
-    "integer": int,
-    "decimal": Decimal,
-    "percent": Decimal,
-    "money": Decimal,
-    "duration": Decimal,
+    "integer": lambda text: _bounded(int(text)),
+    "decimal": lambda text: _moderate(Decimal(text)),
+    "percent": lambda text: _moderate(Decimal(text)),
+    "money": lambda text: _moderate(Decimal(text)),
+    "duration": lambda text: _moderate(Decimal(text)),
     "boolean": lambda text: {"true": True, "false": False}[text],
     "date": parse_date,
     "datetime": lambda text: parse_datetime(text.replace(" ", "T")),

@@ -6,11 +6,12 @@ one transaction. The rows of a file are written in its order.
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from engine.base.context import Context
@@ -19,7 +20,7 @@ from engine.base.limits import IMPORT_BATCH
 from engine.db import staging
 from engine.db.pool import Connection
 from engine.plan.access import Rights
-from engine.plan.request import RecordWrite
+from engine.plan.request import Operation, RecordWrite
 from engine.plan.values import Unfit
 from engine.plan.write import allowed
 from engine.records.bulk import Outcome, write_each
@@ -29,6 +30,8 @@ from engine.release.release import Release
 from engine.runtime import Runtime
 
 MEMORY = 200_000
+Line: TypeAlias = "tuple[int, str | None, dict[str, Any], UUID | None]"
+"""A row to be written: its line, its key, its fields, and the record that it updates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +85,20 @@ async def import_csv(
     header, rows = _open(path)
     verify(mapping, release, header)
     done = Imported(dry_run=dry_run)
-    conn = await rt.writes.acquire(release.role)
-    try:
+    async with rt.writes.connection(release.role) as staged, rt.writes.connection(release.role) as conn:
         job = _Job(rt, ctx, release, mapping, done, conn)
-        await staging.stage(conn, len(job.sources), _staged(job, rows))
-        twice = {}
-        if mapping.key and not mapping.distinct:
-            twice = await staging.repeated(conn, [s.field for s in mapping.sources].index(mapping.key))
-        if dry_run:
-            await conn.execute("BEGIN")
         try:
-            await _batches(job, twice, progress)
+            await staging.stage(staged, len(job.sources), _staged(job, rows))
+            twice = {}
+            if mapping.key and not mapping.distinct:
+                twice = await staging.repeated(staged, [s.field for s in mapping.sources].index(mapping.key))
+            if dry_run:
+                await conn.execute("BEGIN")
+            await _batches(job, staged, twice, progress)
         finally:
             if dry_run and not conn.is_closed():
                 await conn.execute("ROLLBACK")
-    finally:
-        await staging.drop(conn)
-        rt.writes.release(conn)
+            await staging.drop(staged)
     done.rejected.sort(key=lambda rejected: rejected.line)
     return done
 
@@ -177,16 +177,41 @@ def _staged(job: _Job, rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[
         yield (line, *texts)
 
 
-async def _batches(job: _Job, twice: dict[int, int], progress: Callable[[int, int], None] | None) -> None:
-    after = 0
-    while rows := await staging.batch(job.conn, len(job.sources), after, IMPORT_BATCH):
-        after = rows[-1]["line"]
-        await _batch(job, rows, twice)
-        if progress:
-            progress(job.done.created + job.done.updated + len(job.done.rejected), job.done.rows)
+async def _batches(
+    job: _Job, staged: Connection, twice: dict[int, int], progress: Callable[[int, int], None] | None
+) -> None:
+    """While the database writes one batch, the next is made ready."""
+    after, writing = 0, None
+    try:
+        while rows := await staging.batch(staged, len(job.sources), after, IMPORT_BATCH):
+            after = rows[-1]["line"]
+            creates, updates = await _prepared(job, rows, twice)
+            if writing is not None:
+                await writing
+            writing = asyncio.create_task(_write_both(job, creates, updates, progress))
+            await asyncio.sleep(0)
+        if writing is not None:
+            await writing
+    finally:
+        if writing is not None and not writing.done():
+            writing.cancel()
+            await asyncio.wait([writing])
 
 
-async def _batch(job: _Job, rows: Any, twice: dict[int, int]) -> None:
+async def _write_both(
+    job: _Job, creates: list[Line], updates: list[Line], progress: Callable[[int, int], None] | None
+) -> None:
+    await _write(job, "create", creates)
+    await _write(job, "update", updates)
+    if progress:
+        progress(job.done.created + job.done.updated + len(job.done.rejected), job.done.rows)
+
+
+async def _prepared(job: _Job, rows: Any, twice: dict[int, int]) -> tuple[list[Line], list[Line]]:
+    """The rows of a batch that can be tried, to be created and to be updated; what is wrong with others is noted.
+
+    Lookups and keys find the records that were there when the batch before the last was written.
+    """
     mapping = job.mapping
     for n, source in enumerate(job.sources):
         if source.lookup:
@@ -195,9 +220,9 @@ async def _batch(job: _Job, rows: Any, twice: dict[int, int]) -> None:
     there = {}
     if mapping.key and key_at:
         keys = {row[key_at] for row in rows if row[key_at] is not None}
-        there = await ids_by_key(job.rt, job.ctx, job.release, mapping.object, mapping.key, keys, job.conn)
-    creates: list[tuple[int, str | None, dict[str, Any]]] = []
-    updates: list[tuple[int, str | None, dict[str, Any], UUID]] = []
+        there = await ids_by_key(job.rt, job.ctx, job.release, mapping.object, mapping.key, keys)
+    creates: list[Line] = []
+    updates: list[Line] = []
     for row in rows:
         line, key = row["line"], row[key_at] if key_at else None
         faults = list(job.early.get(line, ()))
@@ -213,12 +238,9 @@ async def _batch(job: _Job, rows: Any, twice: dict[int, int]) -> None:
             faults.append(Fault("record.reference", f"{len(found)} records have this key", f"/{mapping.key}"))
         if faults:
             job.done.rejected.append(Rejected(line, key, tuple(faults)))
-        elif found:
-            updates.append((line, key, made, found[0]))
         else:
-            creates.append((line, key, made))
-    await _write(job, "create", [(line, key, row, None) for line, key, row in creates])
-    await _write(job, "update", list(updates))
+            (updates if found else creates).append((line, key, made, found[0] if found else None))
+    return creates, updates
 
 
 async def _learn(job: _Job, source: Source, keys: set[str]) -> None:
@@ -232,7 +254,7 @@ async def _learn(job: _Job, source: Source, keys: set[str]) -> None:
         if len(known) > MEMORY:
             known.clear()
             new = keys
-        found = await ids_by_key(job.rt, job.ctx, job.release, target, source.lookup, new, job.conn)
+        found = await ids_by_key(job.rt, job.ctx, job.release, target, source.lookup, new)
         known.update({key: found.get(key, []) for key in new})
 
 
@@ -274,7 +296,7 @@ def _found(job: _Job, source: Source, text: str) -> str:
     return str(ids[0])
 
 
-async def _write(job: _Job, operation: Any, rows: list[tuple[int, str | None, dict[str, Any], UUID | None]]) -> None:
+async def _write(job: _Job, operation: Operation, rows: list[Line]) -> None:
     if not rows:
         return
     request = RecordWrite(

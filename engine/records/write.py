@@ -284,8 +284,9 @@ async def _run(
         answer = await in_transaction(rt.writes, release.role, anchored)
     else:
         answer = await execute.write(rt.writes, release.role, text, args, _field_of(release, prepared.plan))
-    changed = msgspec.json.decode(answer.meta or "[]", type=list[tuple[UUID, int]])
-    return Written(answer.body, tuple(changed))
+    if prepared.plan.operation == "create":
+        return Written(answer.body, tuple((id_, 1) for id_ in ids))
+    return Written(answer.body, tuple(msgspec.json.decode(answer.meta or "[]", type=list[tuple[UUID, int]])))
 
 
 def _field_of(release: Release, plan: WritePlan) -> Any:

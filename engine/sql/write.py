@@ -7,7 +7,8 @@
     gate     refuses the whole statement where anything is broken (SQLSTATE FW001, detail `[[ord, [number, ...]], ...]`)
     written, history, stages, events   only through the gate
 
-It answers (body, meta): the record or the array of records as the writer may read them, and `[[id, version], ...]`.
+It answers (body, meta): the record or the array of records as the writer may read them, and `[[id, version], ...]`
+(null for a create, whose ids the caller made and whose versions are 1).
 """
 
 from __future__ import annotations
@@ -453,6 +454,8 @@ def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> S
     rows = select(*values).select_from(shown.source).where(*where).order_by(order).subquery("r")
     aggregate = func.row_to_json(rows.table_valued()) if plan.single else func.json_agg(rows.table_valued())
     body = select(cast(aggregate, Text)).scalar_subquery()
+    if plan.operation == "create":
+        return select(body, cast(null(), Text)).select_from(gate).where(_passed(gate))
     ids = func.json_build_array(of(new, "id", Uuid()), of(new, "version", BigInteger()))
     meta = select(cast(func.json_agg(aggregate_order_by(ids, order)), Text)).select_from(new).scalar_subquery()
     return select(body, meta).select_from(gate).where(_passed(gate))

@@ -19,7 +19,7 @@ from engine.base.limits import RUN_LEASE_SECONDS
 from engine.runtime import Runtime
 from tests.automation.support import ROOT, Probe, opened, prepare
 
-KILLS = int(os.environ.get("FIELDWRIGHT_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("FIELDWRIGHT_TEST_KILLS", "8"))
 RECOVERY_SECONDS = 2 * RUN_LEASE_SECONDS
 
 
@@ -171,5 +171,27 @@ def test_an_unexpected_error_is_tried_again(probe_url: str, monkeypatch: pytest.
                 assert time.monotonic() < deadline
                 await drain(p.rt)
                 await asyncio.sleep(0.1)
+
+    asyncio.run(go())
+
+
+def test_a_worker_that_loses_its_connection_comes_back(probe_url: str) -> None:
+    async def go() -> None:
+        async with opened(probe_url) as p:
+            stop = asyncio.Event()
+            working = asyncio.create_task(work(p.rt, stop=stop))
+            for name in ("a", "b"):
+                item = await p.create("item", "maker", name=name, topic="crash", n=0)
+                deadline = time.monotonic() + 15
+                while not await p.marks(item):
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.05)
+                cut = await p.rows(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'fieldwright worker' AND datname = current_database()"
+                )
+                assert len(cut) == 1
+            stop.set()
+            await asyncio.wait_for(working, 10)
 
     asyncio.run(go())

@@ -134,8 +134,7 @@ def test_records_in_use(ada: httpx2.Client) -> None:
 def test_depth_up_to_the_limit_is_read(ada: httpx2.Client) -> None:
     deep = b'{"name": ' + b"[" * (JSON_DEPTH - 1) + b"]" * (JSON_DEPTH - 1) + b"}"
     assert code(ada.post(THINGS, content=deep, headers=JSON)) == (422, "record.invalid")
-    assert code(ada.post(THINGS, content=deep.replace(b"[]", b"[[]]"), headers=JSON)) == (422, "record.invalid")
-    assert code(ada.post(THINGS, content=deep.replace(b"[]", b"[[[]]]"), headers=JSON)) == (400, "request.malformed")
+    assert code(ada.post(THINGS, content=deep.replace(b"[]", b"[[]]"), headers=JSON)) == (400, "request.malformed")
 
 
 def test_large_bodies_are_refused_early(house: House, ada: httpx2.Client) -> None:
@@ -191,7 +190,7 @@ def test_types_of_patches(ada: httpx2.Client) -> None:
         ("pieces=99999999999999999999", 400, "query.invalid"), ("price=NaN", 400, "query.invalid"),
         ("price=1e999999999", 400, "query.invalid"), ("shelf=x", 400, "query.invalid"), ("colour=green", 200, ""),
         ("seen_at=2024-01-01", 400, "query.invalid"), ("where=" + "(" * 5000, 400, "query.invalid"),
-        ("where=" + "x" * 17_000, 413, "request.too_large"), ("where=pieces > 99999999999999999999", 400, "query.invalid"),
+        ("where=" + "x" * 17_000, 413, "request.too_large"), ("where=pieces > 99999999999999999999", 200, ""),
         ("where=price > 1e400", 400, "query.invalid"), ("where=price / 0 > 1", 200, ""), ("fields=" + "name," * 200 + "name", 200, ""),
         ("where=name = \"%5Cud800\"", 400, "query.invalid"), ("view=x", 400, "query.invalid"),
     ],

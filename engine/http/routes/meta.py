@@ -19,6 +19,8 @@ from metamodel.kinds.process import Process
 from metamodel.kinds.role import VERBS
 from metamodel.kinds.value_set import ValueSet
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
 
 async def get_meta(call: Call) -> Reply:
     """Objects, options, processes and reports; the entity tag is the release's hash with the caller's roles."""
@@ -26,7 +28,7 @@ async def get_meta(call: Call) -> Reply:
     if call.headers.get(b"if-none-match", b"").strip() == tag:
         return Reply(None, 304, ((b"etag", tag),))
     rights = call.rt.rights(call.ctx.actor, call.release)
-    body = call.service.documents.get(("meta", tag), lambda: msgspec.json.encode(describe(rights)))
+    body = call.service.documents.get(("meta", tag), lambda: _ENCODER.encode(describe(rights)))
     return Reply(body, headers=((b"etag", tag),))
 
 
