@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 import yaml
 
 from engine.base.context import OPERATOR, Actor, Context
+from engine.base.errors import Refused
 from engine.base.settings import Settings
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.records.read import read_page
@@ -93,3 +95,13 @@ async def sql(url: str, text: str, *args: Any) -> list[Any]:
         return list(await conn.fetch(text, *args))
     finally:
         await conn.close()
+
+
+@contextmanager
+def refusing(code: str, text: str = "") -> Iterator[None]:
+    """The block is refused for that code, and the detail holds the text."""
+    with pytest.raises(Refused) as caught:
+        yield
+    refused = caught.value
+    details = {refused.code: refused.detail, **{fault.code: fault.detail for fault in refused.faults}}
+    assert code in details and text in details[code], details

@@ -18,7 +18,7 @@ name: {name}
 version: 0.1.0
 language: 1
 label: {{en: {label}}}
-depends: {{core: ">=1.0,<2"}}
+depends: {{core: ">=0.1,<1"}}
 locales: [en]
 """
 
@@ -64,7 +64,7 @@ TENANT = """\
 kind: tenant
 name: {name}
 label: {{en: {label}}}
-packs: {{core: ">=1.0,<2", {name}: ">=0.1"}}
+packs: {{core: ">=0.1,<1", {name}: ">=0.1"}}
 settings: {{time_zone: UTC, currency: USD, locales: [en]}}
 """
 

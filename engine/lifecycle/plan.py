@@ -48,7 +48,7 @@ KEEPS_DATA = (
     (r"object\.[^.]+\.(fields\.|rules\.)?\(order\)", {"change"}),
     (r"object\.[^.]+\.fields\.[^.]+", {"add"}),
     (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
-    (r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete)", {"change"}),
+    (r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed)", {"change"}),
     (r"object\.[^.]+\.indexes\.[^.]+", {"add"}),
     (r"value_set\.[^.]+\.(label|options\.[^.]+\.(label|active)).*|value_set\..*\(order\)", {"add", "change", "remove"}),
     (r"value_set\.[^.]+\.options\.[^.]+", {"add"}),
@@ -83,11 +83,12 @@ async def plan(rt: Runtime, tenant: str, loaded: Loaded) -> Plan:
             model=loaded.model, role=there.role,
         )
         changes = tuple(diff(base.model if base else nothing(loaded.model), loaded.model))
+        refused = refusals(changes, base, loaded.model) if base else {}
         try:
             steps = operations(wanted(target), await present(conn, there.schema))
         except ValueError as error:
-            return Plan(tenant, base, target, changes, (), {"(database)": str(error)})
-    return Plan(tenant, base, target, changes, steps, refusals(changes, base, loaded.model) if base else {})
+            return Plan(tenant, base, target, changes, (), refused or {"(database)": str(error)})
+    return Plan(tenant, base, target, changes, steps, refused)
 
 
 def nothing(model: Model) -> Model:

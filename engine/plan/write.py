@@ -162,7 +162,7 @@ def plan_write(
         output_joins=reader.joins((visible, *(o.tree for o in shown)), obj),
         visible=visible,
         single=not request.many,
-        queued=obj in release.watched,
+        queued=obj in release.watched and not request.historical,
         anchored=operation == "delete" or any(
             isinstance(node, PlannedAggregate) for tree in trees if tree is not None for node in own(tree)
         ),

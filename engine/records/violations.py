@@ -5,24 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.base.errors import CODES, Fault
-from engine.plan.write import Check, WritePlan
+from engine.plan.write import WritePlan
 from engine.release.release import Release
 from engine.sql.write import FAILED, IN_USE, REFERENCE, UNIQUE
 from metamodel.kinds.common import in_locale
 
 _TEXTS = {
-    "record.required": "{field} is required",
-    "stage.required": "{field} is required in stage {message}",
-    "stage.read_only": "{field} can not be changed in stage {message}",
-    "stage.unlisted": "this move out of {message} is not allowed",
-    "stage.start": "a new record can not start in this stage",
-    "stage.role": "your role may not move to {message}",
-    "stage.guard": "the condition for moving to {message} is not met",
-    "stage.reason": "a reason is needed for moving to {message}",
-    "stage.period": "the period for moving to {message} is over",
-    "access.row": "your roles do not allow the record to be like this",
-    "record.field_read_only": "your roles do not allow to write {field} in this record",
+    "en": {
+        "record.required": "{field} is required",
+        "record.reference": "there is no such record",
+        "record.unique": "{field} is already in use",
+        "record.in_use": "records of {message} refer to it",
+        "record.rule_error": "{message} could not be evaluated",
+        "record.field_read_only": "your roles do not allow to write {field} in this record",
+        "access.row": "your roles do not allow the record to be like this",
+        "stage.required": "{field} is required in stage {message}",
+        "stage.read_only": "{field} can not be changed in stage {message}",
+        "stage.unlisted": "this move out of {message} is not allowed",
+        "stage.start": "a new record can not start in this stage",
+        "stage.role": "your role may not move to {message}",
+        "stage.guard": "the condition for moving to {message} is not met",
+        "stage.reason": "a reason is needed for moving to {message}",
+        "stage.period": "the period for moving to {message} is over",
+    },
+    "zh": {
+        "record.required": "{field}为必填项",
+        "record.reference": "没有这条记录",
+        "record.unique": "{field}已被使用",
+        "record.in_use": "仍有{message}记录引用它",
+        "record.rule_error": "无法计算{message}",
+        "record.field_read_only": "您的角色不允许修改此记录的{field}",
+        "access.row": "您的角色不允许记录变成这样",
+        "stage.required": "在“{message}”阶段必须填写{field}",
+        "stage.read_only": "在“{message}”阶段不能修改{field}",
+        "stage.unlisted": "不允许从“{message}”这样推进",
+        "stage.start": "新记录不能从这个阶段开始",
+        "stage.role": "您的角色不能推进到“{message}”",
+        "stage.guard": "不满足推进到“{message}”的条件",
+        "stage.reason": "推进到“{message}”需要说明原因",
+        "stage.period": "推进到“{message}”的期限已过",
+    },
 }
+"""What is said of each code; rules and criteria bring their own messages."""
 
 
 def explain(
@@ -30,38 +54,41 @@ def explain(
 ) -> list[Fault]:
     """A fault for each thing that each row breaks, in the order of the rows."""
     return [
-        _fault(release, plan, number, locale, row if many else None)
+        fault
         for row, broken in sorted(rows)
-        for number in broken
+        for fault in _row(release, plan, broken, locale, row if many else None)
     ]
 
 
+def _row(release: Release, plan: WritePlan, broken: Iterable[int], locale: str, row: int | None) -> list[Fault]:
+    faults = [_fault(release, plan, number, locale, row) for number in broken]
+    if any(fault.code == "stage.unlisted" for fault in faults):
+        # Of a move that does not exist, what its target would ask for is of no use.
+        return [f for f in faults if f.code == "stage.unlisted" or not f.code.startswith("stage.")]
+    return faults
+
+
 def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int | None) -> Fault:
+    def say(code: str, field: str = "", message: str = "", rule: str | None = None) -> Fault:
+        form = _TEXTS.get(locale.split("-")[0], _TEXTS["en"])[code]
+        detail = form.format(field=_label(release, plan, field, locale), message=message)
+        return Fault(code, detail, f"/{field}" if field else "", rule, row)
+
     if number >= IN_USE:
         used = plan.in_use[number - IN_USE]
-        label = in_locale(release.object(used.object).label, locale)
-        return Fault("record.in_use", f"records of {label} refer to it", row=row)
+        return say("record.in_use", message=in_locale(release.object(used.object).label, locale))
     if number >= UNIQUE:
-        unique = plan.uniques[number - UNIQUE]
-        detail = f"{_label(release, plan, unique.field, locale)} is already in use"
-        return Fault("record.unique", detail, f"/{unique.field}", row=row)
+        return say("record.unique", plan.uniques[number - UNIQUE].field)
     if number >= REFERENCE:
-        field = plan.references[number - REFERENCE].field
-        return Fault("record.reference", "there is no such record", f"/{field}", row=row)
-    failed, number = number >= FAILED, number % FAILED
-    check = plan.checks[number]
-    pointer = f"/{check.field}" if check.field else ""
-    if failed:
-        return Fault("record.rule_error", f"{check.rule or check.code} could not be evaluated", pointer, check.rule, row)
-    return Fault(check.code, _message(release, plan, check, locale), pointer, check.rule, row)
-
-
-def _message(release: Release, plan: WritePlan, check: Check, locale: str) -> str:
-    message = in_locale(check.message, locale)
-    form = _TEXTS.get(check.code)
-    if form is None:
-        return message or CODES[check.code].title
-    return form.format(field=_label(release, plan, check.field or "", locale), message=message)
+        return say("record.reference", plan.references[number - REFERENCE].field)
+    check, message = plan.checks[number % FAILED], in_locale(plan.checks[number % FAILED].message, locale)
+    if number >= FAILED:
+        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule)
+    if check.code in _TEXTS["en"]:
+        return say(check.code, check.field or "", message, check.rule)
+    return Fault(
+        check.code, message or CODES[check.code].title, f"/{check.field}" if check.field else "", check.rule, row
+    )
 
 
 def _label(release: Release, plan: WritePlan, field: str, locale: str) -> str:

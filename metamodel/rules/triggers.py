@@ -41,7 +41,14 @@ def _trigger(
             "use on: stage_entered, or remove the stage",
         )
     for index, name in enumerate(trigger.fields):
-        find_field(owner, name, (*path, "fields", index), at, issues)
+        found = find_field(owner, name, (*path, "fields", index), at, issues)
+        if found and found.system and name != "owner":
+            issues.add(
+                "M225",
+                f"changes of {owner.name}.{name} cause no event of their own",
+                at.value(*path, "fields", index),
+                "name a field that is written",
+            )
     if trigger.event == "stage_entered":
         processes = [process for f in owner.fields.values() if (process := model.stage_process(f))]
         if not processes and not any(f.type == "stage" for f in owner.fields.values()):

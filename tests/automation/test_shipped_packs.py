@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from engine.automation.actors import context
-from engine.base.context import OPERATOR, SYSTEM_USER, Actor
+from engine.base.context import OPERATOR
 from engine.base.settings import Settings
 from engine.lifecycle.apply import apply
 from engine.plan.workflow import plan_trigger, plan_values
@@ -27,7 +27,7 @@ def test_workflows_of_the_sales_pack_run(new_database: Callable[[], str]) -> Non
             packs = ROOT / "tenant_configs"
             release = (await apply(rt, "acme", load(packs / "sales", packs / "core"))).release
             assert release.model.workflows
-            ctx = context(release, Actor(SYSTEM_USER, (), {}, operator=OPERATOR.operator), "")
+            ctx = context(release, OPERATOR, "")
             async with rt.writes.connection(release.role) as conn:
                 for statement in _statements(release, rt.collation):
                     assert await conn.fetch(statement.text, *statement.arguments(ctx, events=[1, 2])) == []
