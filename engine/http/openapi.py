@@ -98,9 +98,9 @@ def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
     for verb, suffix in (("create", "Create"), ("edit", "Patch")):
         if rights.allows(obj.name, verb):
             fields = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
-            needed = tuple(f.name for f in fields if verb == "create" and f.required and f.default is None and not f.system)
+            needed = tuple(f.name for f in fields if f.required and f.default is None and not f.system)
             properties = {f.name: _write(f, rights.release, locale, verb) for f in fields}
-            made[name + suffix] = _object(None, properties, needed, closed=True)
+            made[name + suffix] = _object(None, properties, needed if verb == "create" else (), closed=True)
     if rights.release.stage_field(obj.name) and rights.allows(obj.name, "edit"):
         made[f"{name}Move"] = _move(obj, rights, name)
     return made

@@ -144,8 +144,8 @@ def _reports(rights: Rights) -> dict[str, Any]:
         "/reports": {
             "get": operation("list_reports", "List reports", "reports",
                              responses={"200": reply("Reports", ref("Reports"))}),
-        }  # fmt: skip
-    }
+        }
+    }  # fmt: skip
     if objects:
         chosen = parameter("object", "path", {**TEXT, "enum": objects}, required=True)
         made["/aggregate/{object}"] = {

@@ -66,7 +66,7 @@ def record_single(obj: str, query_string: bytes) -> RecordQuery:
 
 
 def aggregate(obj: str, query_string: bytes) -> AggregateQuery:
-    """Groups and measures: `by, measures, where, order, limit`; the first two are lists of `formula` or `name:formula`."""
+    """Groups and measures: `by, measures, where, order, limit`; the first two list `formula` or `name:formula`."""
     found = parse(query_string)
     only(found, "by", "measures", "where", "order", "limit")
     taken: set[str] = set()

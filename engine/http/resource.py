@@ -76,9 +76,7 @@ class Plain:
         await _send(scope, send, reply, trace, self.path, began)
 
 
-async def answer(
-    scope: Scope, receive: Receive, send: Send, path: str, action: Action | None, allow: Header
-) -> None:
+async def answer(scope: Scope, receive: Receive, send: Send, path: str, action: Action | None, allow: Header) -> None:
     """Runs an action and sends what it answers; whatever goes wrong becomes a problem document."""
     began, headers = time.perf_counter(), dict(scope["headers"])
     trace = trace_of(headers)

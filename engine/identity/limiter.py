@@ -21,8 +21,12 @@ class Limiter:
     def attempt(self, tenant: str, account: str, peer: str) -> None:
         """Notes an attempt. Raises Refused "auth.limited", with the seconds to wait, where there were too many."""
         now = time.monotonic()
-        limits = (self._window(("account", tenant, account.casefold()), now), LOGIN_ATTEMPTS), (
-            self._window(("peer", peer), now), LOGIN_ATTEMPTS_PEER,
+        limits = (
+            (self._window(("account", tenant, account.casefold()), now), LOGIN_ATTEMPTS),
+            (
+                self._window(("peer", peer), now),
+                LOGIN_ATTEMPTS_PEER,
+            ),
         )
         for tries, limit in limits:
             if len(tries) >= limit:

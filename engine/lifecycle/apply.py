@@ -65,9 +65,11 @@ async def apply(rt: Runtime, tenant: str, loaded: Loaded, *, note: str = "") -> 
                 await rt.store.refresh(tenant)
             else:
                 release = found.base
+            planted = await seeds.plant(rt, release)
         finally:
-            await conn.execute("SELECT pg_catalog.pg_advisory_unlock(hashtextextended($1, 0))", key)
-    return Applied(found, release, await seeds.plant(rt, release), longest)
+            if not conn.is_closed():
+                await conn.execute("SELECT pg_catalog.pg_advisory_unlock(hashtextextended($1, 0))", key)
+    return Applied(found, release, planted, longest)
 
 
 async def _switch(rt: Runtime, found: Plan, note: str) -> None:
@@ -87,7 +89,7 @@ async def _operations(conn: Any, steps: tuple[Operation, ...]) -> float:
         for text in render(step):
             began = time.perf_counter()
             if concurrent(step):
-                await conn.execute(text, timeout=None)
+                await _unhurried(conn, text)
             else:
                 began = await _patiently(conn, text)
             if step.lock.startswith("exclusive"):
@@ -95,6 +97,16 @@ async def _operations(conn: Any, steps: tuple[Operation, ...]) -> float:
         if isinstance(step, CreateTable):
             await conn.execute(f'ANALYZE "{step.schema}"."{step.table.name}"')
     return longest
+
+
+async def _unhurried(conn: Any, text: str) -> None:
+    """Runs a statement that must stand outside a transaction and takes as long as the table is large."""
+    await conn.execute("SET statement_timeout = 0")
+    try:
+        await conn.execute(text)
+    finally:
+        if not conn.is_closed():
+            await conn.execute("RESET statement_timeout")
 
 
 async def _patiently(conn: Any, text: str) -> float:

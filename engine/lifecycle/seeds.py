@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.base.context import OPERATOR, Context
+from engine.base.errors import Refused
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.records.read import read_page
 from engine.records.write import write
@@ -17,7 +18,10 @@ from metamodel.kinds.seed import Seed
 
 
 async def plant(rt: Runtime, release: Release) -> int:
-    """Creates the records that are missing, in the order of the seeds; how many were created."""
+    """Creates the records that are missing, in the order of the seeds; how many were created.
+
+    Raises Refused "record.reference" where a record refers to one that does not exist, or what the write door raises.
+    """
     ctx = Context(OPERATOR, release.tenant, time_zone=release.model.settings.time_zone, door="seed")
     planted = 0
     for seed in release.model.seeds.values():
@@ -47,6 +51,10 @@ async def _resolved(
         field = release.object(seed.object).fields[name]
         target = field.to or ("user" if field.type == "user" else None)
         if target and value is not None:
-            value = await find(rt, ctx, release, target, keys.get(target, release.object(target).title), value)
+            key = keys.get(target, release.object(target).title)
+            found = await find(rt, ctx, release, target, key, value)
+            if found is None:
+                raise Refused("record.reference", f'seed {seed.name}: there is no {target} with {key} "{value}"')
+            value = found
         row[name] = value
     return row

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from metamodel.issues import Collector
 from metamodel.kinds.object import Object
-from metamodel.kinds.workflow import CreateRecord, Notify, SetFields
+from metamodel.kinds.workflow import CreateRecord, SetFields
 from metamodel.model import Model
 from metamodel.overlay import Places
 from metamodel.rules.common import Path, find_field, find_object, writable
@@ -29,8 +29,6 @@ def check(model: Model, at: Places, issues: Collector) -> None:
                 if owner:
                     _values(owner, action.values, (*path, "values"), at, issues)
                     _complete(owner, action.values, (*path, "values"), at, issues)
-            elif isinstance(action, Notify):
-                find_object(model, "notification", (*path, "notify"), at, issues)
 
 
 def _values(owner: Object, values: Collection[str], path: Path, at: Places, issues: Collector) -> None:

@@ -93,7 +93,9 @@ class Connections:
 
     async def open(self, url: str) -> None:
         for _ in range(CONNECTIONS):
-            self.free.put_nowait(await asyncpg.connect(url, server_settings={"jit": "off"}, max_cacheable_statement_size=0))
+            self.free.put_nowait(
+                await asyncpg.connect(url, server_settings={"jit": "off"}, max_cacheable_statement_size=0)
+            )
 
     async def text(self, statement: str, *args: Any) -> str | None:
         conn = await self.free.get()

@@ -96,7 +96,9 @@ def finish_load(process: subprocess.Popen[str]) -> dict[str, Any]:
         raise Failed("the load broke off")
     outcome: dict[str, Any] = json.loads(out)
     if outcome["failed"]:
-        raise Failed(f"{outcome['failed']} of {outcome['count']} answers failed, the first:\n{outcome['first_failure']}")
+        raise Failed(
+            f"{outcome['failed']} of {outcome['count']} answers failed, the first:\n{outcome['first_failure']}"
+        )
     return outcome
 
 

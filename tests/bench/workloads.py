@@ -116,7 +116,10 @@ def _plain(answer: Any) -> list[dict[str, Any]]:
     """The rows of an answer as far as both sides tell them, numbers by value."""
     rows = answer.get("items", answer.get("rows", [answer]))
     plain = [
-        {key: Decimal(str(value)).normalize() if isinstance(value, int | float) else value for key, value in row.items()}
+        {
+            key: Decimal(str(value)).normalize() if isinstance(value, int | float) else value
+            for key, value in row.items()
+        }
         for row in rows
         if row.get("stage", "") is not None
     ]

@@ -62,6 +62,7 @@ class World:
     floor: Service
     ids: list[str]
     accounts: list[tuple[str, str]]
+    token: str
 
 
 def ask(port: int, method: str, path: str, headers: dict[str, str], body: Any = None) -> tuple[int, bytes]:
@@ -173,9 +174,7 @@ def fill(service: Service, rows: int) -> tuple[list[str], list[tuple[str, str]],
         accounts += [(item["id"], row["name"]) for item, row in zip(made, batch, strict=True)]
     ids: list[str] = []
     for first in range(0, rows, BATCH):
-        batch = [
-            opportunity(n, chance.choice(accounts)[0], chance) for n in range(first, min(first + BATCH, rows))
-        ]
+        batch = [opportunity(n, chance.choice(accounts)[0], chance) for n in range(first, min(first + BATCH, rows))]
         ids += [item["id"] for item in service.call("POST", f"{API}/records/opportunity", batch)["items"]]
     return ids, accounts, time.perf_counter() - began
 
@@ -202,6 +201,6 @@ def world(home: Path, rows: int, say: Any) -> Iterator[World]:
 
         asyncio.run(lay())
         with serve(home, token) as product, serve_floor(home, server.url) as below:
-            yield World(home, server.url, postmaster, server.version, product, below, ids, accounts)
+            yield World(home, server.url, postmaster, server.version, product, below, ids, accounts, token)
     finally:
         server.detach()

@@ -72,7 +72,9 @@ async def furnish(url: str, tenant: str = "acme") -> dict[str, UUID]:
 def serving(settings: Settings) -> Iterator[str]:
     """The application in a thread of its own; yields its address."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning", access_log=False, server_header=False)
+        uvicorn.Config(
+            create_app(settings), host="127.0.0.1", port=0, log_level="warning", access_log=False, server_header=False
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -10,10 +10,10 @@ from uuid import UUID
 import asyncpg
 import httpx2
 import pytest
+from starlette.routing import Route
 
 from engine.http.resource import Action, Resource, check_routes
 from engine.identity.credential import mint
-from starlette.routing import Route
 from tests.http.conftest import PASSWORD, House
 
 THINGS = "/acme/api/records/thing"
@@ -153,9 +153,15 @@ def test_tokens(house: House, bob: httpx2.Client, ada: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"name": ""}, {"name": "x" * 81}, {"name": "a\u0000b"}, {"name": "x", "expires_at": "2020-01-01T00:00:00Z"},
-             {"name": "x", "expires_at": "2999-01-01T00:00:00"}],
-)  # fmt: skip
+    "body",
+    [
+        {"name": ""},
+        {"name": "x" * 81},
+        {"name": "a\u0000b"},
+        {"name": "x", "expires_at": "2020-01-01T00:00:00Z"},
+        {"name": "x", "expires_at": "2999-01-01T00:00:00"},
+    ],
+)
 def test_tokens_that_can_not_be_made(bob: httpx2.Client, body: dict[str, str]) -> None:
     assert code(bob.post("/acme/api/tokens", json=body)) == (422, "token.invalid")
 
@@ -166,8 +172,12 @@ def test_expired_token_and_session(house: House, bob: httpx2.Client) -> None:
     sql(house, "UPDATE t_acme._token SET expires_at = now() - interval '1 second' WHERE id = $1", UUID(token["id"]))
     assert code(robot.get(THINGS)) == (401, "auth.required")
     client = house.sign_in("bob")
-    sql(house, "UPDATE t_acme._session SET expires_at = now() + interval '1 second' WHERE user_id = $1 AND expires_at = ("
-        "SELECT max(expires_at) FROM t_acme._session)", house.users["bob"])  # fmt: skip
+    sql(
+        house,
+        "UPDATE t_acme._session SET expires_at = now() + interval '1 second' WHERE user_id = $1 AND expires_at = ("
+        "SELECT max(expires_at) FROM t_acme._session)",
+        house.users["bob"],
+    )
     assert wait_for(client, 401) < 3, "a remembered session ends with the session"
 
 
@@ -199,16 +209,23 @@ def test_a_change_made_elsewhere_is_heard(house: House) -> None:
 
 def test_logins_need_the_capability(house: House, ada: httpx2.Client, bob: httpx2.Client) -> None:
     address = f"/acme/api/logins/{house.users['dan']}"
-    for answer in (bob.get("/acme/api/logins"), bob.patch(address, json={"roles": ["admin"]}),
-                   bob.post("/acme/api/logins", json={"user": str(house.users["eve"]), "login": "x", "roles": []})):
-        assert code(answer) == (403, "access.denied")  # fmt: skip
+    for answer in (
+        bob.get("/acme/api/logins"),
+        bob.patch(address, json={"roles": ["admin"]}),
+        bob.post("/acme/api/logins", json={"user": str(house.users["eve"]), "login": "x", "roles": []}),
+    ):
+        assert code(answer) == (403, "access.denied")
     assert {login["login"] for login in ada.get("/acme/api/logins").json()["items"]} >= {"ada", "bob", "eve", "dan"}
 
 
 def test_making_logins(house: House, ada: httpx2.Client) -> None:
     user = ada.post("/acme/api/records/user", json={"name": "Fay", "email": "fay@acme.example"}).json()["id"]
     body = {"user": user, "login": "fay", "password": "long enough", "roles": ["maker"]}
-    wrong = [({"password": "short"}, "user.password"), ({"roles": ["makr"]}, "role.unknown"), ({"login": " "}, "user.login")]
+    wrong = [
+        ({"password": "short"}, "user.password"),
+        ({"roles": ["makr"]}, "role.unknown"),
+        ({"login": " "}, "user.login"),
+    ]
     for change, expected in wrong:
         assert code(ada.post("/acme/api/logins", json={**body, **change})) == (422, expected)
     assert "maker" in ada.post("/acme/api/logins", json={**body, "roles": ["makr"]}).json()["detail"]

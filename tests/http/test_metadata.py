@@ -48,10 +48,15 @@ def test_meta_is_read_again_only_when_it_changed(ada: httpx2.Client, bob: httpx2
         assert bob.get(path, headers={"if-none-match": tag}).status_code == 200, "other rights, other metadata"
 
 
-@pytest.mark.parametrize(("formula", "place", "kind"), [
-    ("price * pieces", "query", "money"), ("SUM(price)", "measure", "money"), ('name & "!"', "field", "text"),
-    ("ISCHANGED(price)", "rule", "boolean"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("formula", "place", "kind"),
+    [
+        ("price * pieces", "query", "money"),
+        ("SUM(price)", "measure", "money"),
+        ('name & "!"', "field", "text"),
+        ("ISCHANGED(price)", "rule", "boolean"),
+    ],
+)
 def test_right_formulas(ada: httpx2.Client, formula: str, place: str, kind: str) -> None:
     answer = ada.post("/acme/api/formula/check", json={"object": "thing", "formula": formula, "place": place}).json()
     assert answer["ok"] and answer["type"] == kind and answer["problems"] == []
@@ -62,7 +67,9 @@ def test_wrong_formulas(bob: httpx2.Client, eve: httpx2.Client) -> None:
         return bob.post("/acme/api/formula/check", json={"object": "thing", "formula": formula, **more}).json()
 
     (problem,) = check("price * peices")["problems"]
-    assert (problem["code"], problem["start"], problem["end"]) == ("formula.E301", 8, 14) and "pieces" in problem["hint"]
+    assert (problem["code"], problem["start"], problem["end"]) == ("formula.E301", 8, 14) and "pieces" in problem[
+        "hint"
+    ]
     assert check("cost > 1")["problems"][0]["code"] == "formula.E301", "what he may not read does not exist"
     assert check("1 +")["problems"][0]["code"].startswith("formula.E1")
     assert check("x", place="nowhere")["code"] == "request.malformed"
@@ -137,9 +144,23 @@ def test_a_generated_client_works(house: House, ada: httpx2.Client, tmp_path: Pa
     source, target = tmp_path / "openapi.json", tmp_path / "client"
     source.write_text(json.dumps(ada.get("/acme/openapi.json").json()))
     made = subprocess.run(
-        [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(source), "--output-path", str(target),
-         "--meta", "none", "--fail-on-warning"], capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "openapi_python_client",
+            "generate",
+            "--path",
+            str(source),
+            "--output-path",
+            str(target),
+            "--meta",
+            "none",
+            "--fail-on-warning",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     monkeypatch.syspath_prepend(str(tmp_path))
     token = ada.headers["authorization"].removeprefix("Bearer ")

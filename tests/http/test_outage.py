@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -54,24 +55,18 @@ class Cable:
                 threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-        except OSError:
-            pass
         for end in (source, target):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def pull(self) -> None:
         self.cut = True
         for end in self.open:
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         self.open.clear()
 
 
@@ -80,11 +75,11 @@ def cabled(new_database: Callable[[], str]) -> Iterator[tuple[Cable, httpx2.Clie
     database = new_database()
     asyncio.run(furnish(database))
     cable = Cable(database)
-    with serving(Settings(database_url=cable.url, log_level="critical")) as address:
-        with httpx2.Client(base_url=address, timeout=20) as client:
-            token = client.post("/acme/api/session", json={"login": "ada", "password": PASSWORD}).json()["token"]
-            client.headers["authorization"] = f"Bearer {token}"
-            yield cable, client
+    settings = Settings(database_url=cable.url, log_level="critical")
+    with serving(settings) as address, httpx2.Client(base_url=address, timeout=20) as client:
+        token = client.post("/acme/api/session", json={"login": "ada", "password": PASSWORD}).json()["token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        yield cable, client
     cable.listener.close()
 
 
@@ -93,7 +88,9 @@ def test_an_unreachable_database_is_said_so_and_got_over(cabled: tuple[Cable, ht
     assert client.post(THINGS, json={"name": "before"}).status_code == 201
     cable.pull()
     for answer in (
-        client.get(THINGS), client.post(THINGS, json={"name": "x"}), client.get("/health/ready"),
+        client.get(THINGS),
+        client.post(THINGS, json={"name": "x"}),
+        client.get("/health/ready"),
         client.post("/acme/api/session", json={"login": "bob", "password": PASSWORD}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (503, "database.unreachable")

@@ -40,8 +40,11 @@ def test_create_read_change_delete_restore(ada: httpx2.Client) -> None:
     restored = ada.post(f"{address}/restore")
     assert restored.status_code == 200 and restored.headers["etag"] == ada.get(address).headers["etag"]
     assert [item["kind"] for item in ada.get(f"{address}/history").json()["items"]] == [
-        "restored", "deleted", "changed", "created",
-    ]  # fmt: skip
+        "restored",
+        "deleted",
+        "changed",
+        "created",
+    ]
 
 
 def test_numbers_keep_all_their_digits(ada: httpx2.Client) -> None:
@@ -62,7 +65,7 @@ def test_conditional_requests(ada: httpx2.Client) -> None:
         assert code(send({})) == (428, "request.precondition")
         for wrong in (other, '"1"', "W/" + first, '"1-0000000000000000"', "nonsense", '"99999999999999999999-aa"'):
             assert code(send({"if-match": wrong})) == (412, "record.stale"), wrong
-    second = ada.patch(address, json={"pieces": 1}, headers={"if-match": f'{other}, {first}'}).headers["etag"]
+    second = ada.patch(address, json={"pieces": 1}, headers={"if-match": f"{other}, {first}"}).headers["etag"]
     assert code(ada.patch(address, json={"pieces": 2}, headers={"if-match": first})) == (412, "record.stale")
     assert ada.patch(address, json={"pieces": 2}, headers={"if-match": second}).status_code == 200
     assert ada.patch(address, json={"pieces": 3}, headers={"if-match": "*"}).json()["version"] == 4
@@ -72,7 +75,9 @@ def test_hidden_and_missing_are_the_same(ada: httpx2.Client, bob: httpx2.Client)
     hidden, _ = make(ada)
     missing = f"{THINGS}/{uuid4()}"
     for path in ("", "/moves", "/history", "/stages"):
-        answers = [bob.get(f"{base}{path}") for base in (hidden, missing, f"{THINGS}/not-an-id", f"{THINGS}/{'x' * 36}")]
+        answers = [
+            bob.get(f"{base}{path}") for base in (hidden, missing, f"{THINGS}/not-an-id", f"{THINGS}/{'x' * 36}")
+        ]
         assert {code(answer) for answer in answers} == {(404, "record.unknown")}
         assert len({answer.json()["detail"] for answer in answers}) == 1
     for base in (hidden, missing):
@@ -93,15 +98,28 @@ def test_fields_rights_and_unknown_names(ada: httpx2.Client, bob: httpx2.Client,
     assert code(bob.post(THINGS, json={"name": "x", "cost": 1}))[1] == "record.invalid"
     assert code(eve.get(THINGS)) == code(eve.get("/acme/api/records/nothing")) == (404, "object.unknown")
     assert code(eve.post("/acme/api/records/shelf", json={"name": "x"})) == (403, "access.denied")
-    assert {key for item in eve.get("/acme/api/records/shelf").json()["items"] for key in item} <= {"id", "version", "name"}
+    assert {key for item in eve.get("/acme/api/records/shelf").json()["items"] for key in item} <= {
+        "id",
+        "version",
+        "name",
+    }
 
 
 def test_filters_orders_and_counts(ada: httpx2.Client) -> None:
     shelf = ada.post("/acme/api/records/shelf", json={"name": f"s{uuid4()}"}).json()
     for n in range(5):
         make(ada, name=f"f{n}", pieces=n, shelf=shelf["id"], colour="red" if n % 2 else "blue", tags=["old"])
-    got = ada.get(THINGS, params={"shelf": shelf["id"], "where": "pieces >= 1", "order": "-pieces", "count": "exact",
-                                  "fields": "name,shelf.name", "limit": "2"}).json()  # fmt: skip
+    got = ada.get(
+        THINGS,
+        params={
+            "shelf": shelf["id"],
+            "where": "pieces >= 1",
+            "order": "-pieces",
+            "count": "exact",
+            "fields": "name,shelf.name",
+            "limit": "2",
+        },
+    ).json()
     assert [item["name"] for item in got["items"]] == ["f4", "f3"] and got["total"] == 4
     assert got["items"][0]["shelf.name"] == shelf["name"]
     params = {"shelf": shelf["id"], "colour": "red", "where": 'name <> "f1"'}
@@ -189,11 +207,20 @@ def test_reports_and_aggregates(ada: httpx2.Client, bob: httpx2.Client) -> None:
     total = ada.get(THINGS, params={"count": "exact", "limit": "1"}).json()["total"]
     assert report["totals"]["things"] == total == sum(row["things"] for row in report["rows"])
     table = ada.get("/acme/api/reports/things_by_colour", headers={"accept": "text/csv"})
-    assert table.headers["content-type"].startswith("text/csv") and table.text.splitlines()[0].endswith("Colour,Things,Worth")
-    params = {"by": "name,first:LEFT(name, 1)", "measures": 'n:COUNT(rows),SUM(IF(name = "a,b", 0, pieces))',
-              "where": 'colour = "red"', "order": "-n", "limit": "5"}  # fmt: skip
+    assert table.headers["content-type"].startswith("text/csv") and table.text.splitlines()[0].endswith(
+        "Colour,Things,Worth"
+    )
+    params = {
+        "by": "name,first:LEFT(name, 1)",
+        "measures": 'n:COUNT(rows),SUM(IF(name = "a,b", 0, pieces))',
+        "where": 'colour = "red"',
+        "order": "-n",
+        "limit": "5",
+    }
     groups = ada.get("/acme/api/aggregate/thing", params=params).json()
-    assert [column["name"] for column in groups["columns"]][:3] == ["name", "first", "n"] and len(groups["columns"]) == 4
+    assert [column["name"] for column in groups["columns"]][:3] == ["name", "first", "n"] and len(
+        groups["columns"]
+    ) == 4
     assert code(bob.get("/acme/api/aggregate/thing?measures=SUM(cost)")) == (400, "query.invalid")
     assert code(bob.get("/acme/api/aggregate/thing")) == (400, "query.invalid")
     assert code(bob.get("/acme/api/reports/nothing")) == (404, "report.unknown")
@@ -206,16 +233,26 @@ def test_runs_need_the_capability(ada: httpx2.Client, bob: httpx2.Client) -> Non
     assert code(ada.post(f"/acme/api/runs/{uuid4()}/retry")) == (404, "run.unknown")
 
 
-@pytest.mark.parametrize(("accept", "message"), [
-    (None, "The price must cover the cost"), ("zh-CN", "价格不得低于成本"), ("fr, zh;q=0.5, en;q=0.1", "价格不得低于成本"),
-    ("fr", "The price must cover the cost"), ("en;q=0, zh-cn", "价格不得低于成本"), (";;q=x,,", "The price must cover the cost"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("accept", "message"),
+    [
+        (None, "The price must cover the cost"),
+        ("zh-CN", "价格不得低于成本"),
+        ("fr, zh;q=0.5, en;q=0.1", "价格不得低于成本"),
+        ("fr", "The price must cover the cost"),
+        ("en;q=0, zh-cn", "价格不得低于成本"),
+        (";;q=x,,", "The price must cover the cost"),
+    ],
+)
 def test_messages_in_the_language_of_the_caller(ada: httpx2.Client, accept: str | None, message: str) -> None:
     headers = {} if accept is None else {"accept-language": accept}
     answer = ada.post(THINGS, json={"name": "x", "price": 1, "cost": 2}, headers=headers)
     assert answer.json()["errors"][0] == {
-        "pointer": "/price", "code": "record.rule", "detail": message, "rule": "price_covers_cost",
-    }  # fmt: skip
+        "pointer": "/price",
+        "code": "record.rule",
+        "detail": message,
+        "rule": "price_covers_cost",
+    }
 
 
 def test_methods(house: House, ada: httpx2.Client) -> None:

@@ -134,9 +134,7 @@ async def create_login(call: Call) -> Reply:
     body = await call.typed(NewLogin)
 
     async def work(conn: Connection | None) -> Reply:
-        made = await logins.create_login(
-            call.rt, call.release, body.user, body.login, body.password, body.roles, conn
-        )
+        made = await logins.create_login(call.rt, call.release, body.user, body.login, body.password, body.roles, conn)
         return json_reply(made, 201)
 
     return await once(call, work)

@@ -1,0 +1,115 @@
+"""`python -m tests.bench`: Fieldwright over HTTP beside a floor written by hand, in one interleaved run.
+
+Both have the same rows, indexes and SQL on one PostgreSQL, and one worker each. Fieldwright runs as it comes: tokens,
+rights, rules, history, events and the access log are on. Exit code 1 where a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.bench.measure import Slice, run_slice
+from tests.bench.once import Finding, changed, demonstrated, imported, started, validated
+from tests.bench.report import Pair, about_run, lines
+from tests.bench.workloads import WORKLOADS, Workload, same_answers
+from tests.bench.world import World, connect, world
+
+ONCE = ("I1", "S1", "start", "validate", "demo")
+NAMES = (*(workload.name for workload in WORKLOADS), *ONCE)
+WARM_SECONDS = 1.0
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def pair(there: World, workload: Workload, seconds: float, slices: int, concurrency: int) -> Pair:
+    """Slices of one workload in turn: first both are warmed up, then product, floor, product, floor ..."""
+    sides = (there.product, there.floor)
+    for side in sides:
+        run_slice(workload.spec(there, side, min(WARM_SECONDS, seconds), concurrency), side.pid, there.postmaster)
+    asyncio.run(_checkpoint(there))
+    taken: tuple[list[Slice], list[Slice]] = ([], [])
+    for _ in range(slices):
+        for side, found in zip(sides, taken, strict=True):
+            found.append(run_slice(workload.spec(there, side, seconds, concurrency), side.pid, there.postmaster))
+    made = Pair(workload, tuple(taken[0]), tuple(taken[1]))
+    say(f"{workload.name}: {taken[0][-1].rate:,.1f} and {taken[1][-1].rate:,.1f} requests/s, ratio {made.ratio:.2f}")
+    return made
+
+
+async def _checkpoint(there: World) -> None:
+    """So that no slice pays for what an earlier one wrote."""
+    conn = await connect(there.url)
+    await conn.execute("CHECKPOINT")
+    await conn.close()
+
+
+def measure(options: argparse.Namespace) -> list[str]:
+    """Runs what was asked for; the report."""
+    wanted = set(options.workloads)
+    pairs: list[Pair] = []
+    findings: list[Finding] = []
+    home = Path(tempfile.mkdtemp(prefix="fieldwright-bench-"))
+    try:
+        with world(home, options.rows, say) as there:
+            same_answers(there)
+            chosen = [workload for workload in WORKLOADS if workload.name in wanted]
+            pairs += [pair(there, w, options.seconds, options.slices, options.concurrency) for w in chosen]
+            steps: dict[str, Callable[[], list[Finding]]] = {
+                "I1": lambda: imported(there, options.rows, say),
+                "S1": lambda: changed(there, options.slices, say),
+                "start": lambda: started(there),
+                "validate": lambda: validated(home),
+            }
+            for name, step in steps.items():
+                if name in wanted:
+                    findings += step()
+            version = there.version
+        if "demo" in wanted:
+            findings += demonstrated()
+    finally:
+        if options.keep:
+            say(f"kept in {home}")
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+    options.missed = not all([*(p.met for p in pairs), *(f.met is not False for f in findings)])
+    return lines(
+        pairs, findings, about_run(options.rows, options.slices, options.seconds, options.concurrency, version)
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("--workloads", type=_names, default=NAMES, help=f"a list out of {','.join(NAMES)}")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a slice")
+    parser.add_argument("--slices", type=int, default=5, help="slices a side; also the repeats of S1")
+    parser.add_argument("--concurrency", type=int, default=8, help="requests under way at a time")
+    parser.add_argument("--rows", type=int, default=100_000, help="opportunities; accounts are a twentieth of it")
+    parser.add_argument("--keep", action="store_true", help="leave the folder of the run")
+    parser.add_argument("--markdown", type=Path, help="write the report into this file, too")
+    options = parser.parse_args(arguments)
+    report = "\n".join(measure(options)) + "\n"
+    print(report)
+    if options.markdown:
+        options.markdown.write_text(report, encoding="utf-8")
+    return int(options.missed)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := set(names) - set(NAMES):
+        raise argparse.ArgumentTypeError(f"there is no workload {', '.join(sorted(unknown))}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())
