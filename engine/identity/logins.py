@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from engine.base.context import Context
@@ -50,14 +49,14 @@ async def create_login(
         )
         if not found:
             raise Refused("user.unknown", "there is no such user")
-        try:
-            await inner.execute(
-                f"INSERT INTO {schema}._login (user_id, login, password_hash, roles) VALUES ($1, $2, $3, $4)",
-                user, login, hashed, held,
-            )  # fmt: skip
-        except asyncpg.UniqueViolationError as error:
+        done = await inner.fetchval(
+            f"INSERT INTO {schema}._login (user_id, login, password_hash, roles) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT DO NOTHING RETURNING true",
+            user, login, hashed, held,
+        )  # fmt: skip
+        if not done:
             detail = "the user has a login already, or the login is taken"
-            raise Refused("user.exists", detail, faults=[Fault("user.exists", detail, "/login")]) from error
+            raise Refused("user.exists", detail, faults=[Fault("user.exists", detail, "/login")])
         await announce(inner, release.tenant)
         return Login(user, login, tuple(held), True)
 

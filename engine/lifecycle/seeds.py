@@ -10,6 +10,7 @@ import msgspec
 from engine.base.context import OPERATOR, Context
 from engine.base.errors import Refused
 from engine.plan.request import RecordQuery, RecordWrite
+from engine.records.mapping import typed
 from engine.records.read import read_page
 from engine.records.write import write
 from engine.release.release import Release
@@ -44,7 +45,8 @@ async def find(rt: Runtime, ctx: Context, release: Release, obj: str, key: str, 
 async def _resolved(
     rt: Runtime, ctx: Context, release: Release, seed: Seed, record: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The record with the keys of other records replaced by their ids (by the other object's seed key or title)."""
+    """The record with the keys of other records replaced by their ids (by the other object's seed key or title)
+    and numbers and times as the write door takes them."""
     row: dict[str, Any] = {}
     keys = {other.object: other.key for other in release.model.seeds.values()}
     for name, value in record.items():
@@ -56,5 +58,7 @@ async def _resolved(
             if found is None:
                 raise Refused("record.reference", f'seed {seed.name}: there is no {target} with {key} "{value}"')
             value = found
+        elif not isinstance(value, bool | list | None):
+            value = typed(field.type, str(value), None, ctx.time_zone)
         row[name] = value
     return row

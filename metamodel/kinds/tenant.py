@@ -10,13 +10,11 @@ from metamodel.kinds.common import Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
-    """Facts of the organisation that formulas depend on. `fiscal_year_start` is a month, 1 to 12."""
+    """Facts of the organisation that formulas depend on."""
 
     time_zone: str = "UTC"
     currency: str = "USD"
     locales: tuple[str, ...] = ("en",)
-    fiscal_year_start: int = 1
-    week_start: str = "monday"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

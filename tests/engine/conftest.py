@@ -29,9 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
+@pytest.fixture(scope="session")
+def yard_url(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def yard(new_database: Callable[[], str]) -> AsyncIterator[Yard]:
-    async with opened(new_database(), pool_size=10) as rt:
+async def yard(yard_url: str) -> AsyncIterator[Yard]:
+    async with opened(yard_url, pool_size=10) as rt:
         release = (await apply(rt, TENANT, load_folder(PACK))).release
         users: dict[str, dict[str, Any]] = {}
         for name in (*ROLES, "other"):

@@ -145,7 +145,7 @@ def test_tokens(house: House, bob: httpx2.Client, ada: httpx2.Client) -> None:
     assert robot.delete("/acme/api/session").status_code == 403
     shown = bob.get("/acme/api/tokens").json()["items"]
     assert next(t for t in shown if t["id"] == token["id"])["name"] == "robot" and "token" not in shown[0]
-    assert ada.get("/acme/api/tokens").json()["items"] == []
+    assert token["id"] not in {t["id"] for t in ada.get("/acme/api/tokens").json()["items"]}
     assert code(ada.delete(f"/acme/api/tokens/{token['id']}")) == (404, "token.unknown"), "not her token"
     assert bob.delete(f"/acme/api/tokens/{token['id']}").status_code == 204
     assert code(robot.get(THINGS)) == (401, "auth.required"), "revoked at once"

@@ -337,7 +337,7 @@ async def test_what_could_lose_something_is_refused_with_path_and_reason(
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("time_zone", "Asia/Shanghai"), ("currency", "CNY"), ("fiscal_year_start", 4)]
+    ("setting", "value"), [("time_zone", "Asia/Shanghai"), ("currency", "CNY")]
 )
 async def test_settings_of_a_live_tenant_stay(setting: str, value: object, database_url: str, tmp_path: Path) -> None:
     packs, tenant = {"core": ">=0.1", "depot": ">=0.1"}, f"set_{setting}"

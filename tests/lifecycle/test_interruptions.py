@@ -49,7 +49,7 @@ async def _killed(url: str, tenant: str, folder: Path, where: str) -> None:
 async def _usable(rt: Runtime, release: Release) -> None:
     (new,) = await create(rt, release, "item", {"name": "new", "amount": 5, "shade": "red"})
     await update(rt, release, "item", new, stage="done")
-    assert len(await read(rt, release, "item", "id", "stage", where='name = "new"')) == 1
+    assert (await read(rt, release, "item", "twice", "stage", where=f'id = "{new}"')) == [{"twice": 10, "stage": "done"}]
 
 
 # Statements: sequence, table, index of it, three columns, check, check, validate, validate, index.

@@ -196,7 +196,7 @@ def test_version_ranges(version: str, wanted: str, fits: bool) -> None:
 PATCHES = (
     TENANT
     + """\
-settings: {time_zone: Europe/Berlin, currency: EUR, fiscal_year_start: 4}
+settings: {time_zone: Europe/Berlin, currency: EUR}
 patches:
   object:
     item:
@@ -217,7 +217,7 @@ def test_patches_are_merged_by_key_and_settings_taken(tmp_path: Path) -> None:
         and item.fields["amount"].min == 0
     )
     assert list(item.fields)[-2:] == ["amount", "colour"]
-    assert loaded.model.settings.currency == "EUR" and loaded.model.settings.fiscal_year_start == 4
+    assert loaded.model.settings.currency == "EUR"
     assert loaded.tenant.name == "acme" and loaded.tenant.packs == {"sample": "*"}
 
 

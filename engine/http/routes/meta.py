@@ -55,8 +55,6 @@ def describe(rights: Rights) -> dict[str, Any]:
             "time_zone": settings.time_zone,
             "currency": settings.currency,
             "locales": settings.locales,
-            "fiscal_year_start": settings.fiscal_year_start,
-            "week_start": settings.week_start,
         },
         "capabilities": sorted(rights.capabilities),
         "objects": [_object(obj, rights) for obj in objects],
