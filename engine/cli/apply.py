@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import Packs, confirmed, load, out, with_runtime
+from engine.cli.common import Packs, confirmed, err, load, out, with_runtime
 from engine.cli.plan import show
 from engine.lifecycle.apply import Applied, apply
 from engine.lifecycle.plan import check_applicable, plan
@@ -29,12 +29,15 @@ def apply_command(
         found = await plan(rt, name, loaded)
         show(found)
         check_applicable(found)
-        if found.empty or not confirmed("Apply?", yes):
+        # An apply that was interrupted after the switch has seeds left over, so an empty plan is carried out, too.
+        if not found.empty and not confirmed("Apply?", yes):
             return None
         return await apply(rt, name, loaded, note=note)
 
     done = with_runtime(work)
-    if done is not None:
-        seeds = f", {done.seeded} seed records" if done.seeded else ""
-        lock = f", longest lock {done.longest_lock * 1000:.0f} ms" if done.longest_lock else ""
-        out.print(f"{name}: release {done.release.number}{seeds}{lock}", markup=False)
+    if done is None:
+        err.print("nothing was applied; --yes applies without asking", markup=False)
+        raise typer.Exit(1)
+    seeds = f", {done.seeded} seed records" if done.seeded else ""
+    lock = f", longest lock {done.longest_lock * 1000:.0f} ms" if done.longest_lock else ""
+    out.print(f"{name}: release {done.release.number}{seeds}{lock}", markup=False)

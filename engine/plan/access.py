@@ -6,19 +6,20 @@ readable only where all their sources are (the most restrictive right of the sou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from engine.base.context import Actor
 from engine.release.release import Release
 from metamodel.formula.depends import reads
-from metamodel.formula.typed import Call, Node
-from metamodel.formula.types import BOOLEAN
+from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Param, children, rewrite
+from metamodel.formula.types import BOOLEAN, Type
 from metamodel.kinds.role import CAPABILITIES
 from metamodel.type_formulas import ModelSchema
 
 ALWAYS = frozenset({"id", "version"})
+NOTHING = Literal(BOOLEAN, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,20 @@ class Rights:
         return frozenset().union(*(g.fields for g in self.grants(obj, verb)))
 
     def where_readable(self, obj: str, field: str) -> Node | None:
-        """The rows, among the visible ones, in which the field is readable; None means all of them."""
-        return self._narrowing(obj, field, "read")
+        """The rows, among the visible ones, in which the field is readable; None means all of them.
+
+        A computed field is readable where all fields of its own row are that it is made of.
+        """
+        parts = dict.fromkeys(self._narrowing(obj, name, "read") for name in (field, *self._sources(obj, field)))
+        found = tuple(part for part in parts if part is not None)
+        return found[0] if len(found) == 1 else Call(BOOLEAN, "and", found) if found else None
+
+    def _sources(self, obj: str, field: str) -> Iterator[str]:
+        """The fields of the same row that a computed field is made of, at any depth."""
+        formula = self.release.object(obj).fields[field].formula
+        for name in dict.fromkeys(_own_names(self.release.model.typed[formula.key])) if formula else ():
+            yield name
+            yield from self._sources(obj, name)
 
     def where_writable(self, obj: str, field: str, verb: str) -> Node | None:
         """The rows, among the writable ones, in which the field may be set; None means all of them."""
@@ -130,11 +143,36 @@ def rights_of(actor: Actor, release: Release) -> Rights:
     return Rights(release, actor.roles, actor.operator)
 
 
-def _any(conditions: object) -> Node | None:
+def three_valued(node: Node) -> Node:
+    """The tree with comparisons that may be unknown, also inside aggregates and branches: a blank is no yes."""
+
+    def change(part: Node) -> Node:
+        fixed = isinstance(part, Literal | Param | Aggregate)
+        return part if fixed or part.type.kind != "boolean" else replace(part, type=Type("boolean"))
+
+    return rewrite(node, change)
+
+
+def _any(conditions: Iterable[Node | None]) -> Node | None:
+    """One condition that holds where any does: None (every row) where one of them is, nothing where there is none."""
     nodes: list[Node] = []
-    for condition in conditions:  # type: ignore[attr-defined]
+    for condition in conditions:
         if condition is None:
             return None
         if condition not in nodes:
             nodes.append(condition)
+    if not nodes:
+        return NOTHING
     return nodes[0] if len(nodes) == 1 else Call(BOOLEAN, "or", tuple(nodes))
+
+
+def _own_names(node: Node, depth: int = 0) -> Iterator[str]:
+    """The fields of the row itself that a typed tree names; depth counts enclosing child sets."""
+    if isinstance(node, Field) and node.level == depth:
+        yield node.path[0] if node.path else node.name
+    if isinstance(node, Aggregate):
+        if node.path and depth == 0:
+            yield node.path[0]
+        depth += 1
+    for child in children(node):
+        yield from _own_names(child, depth)

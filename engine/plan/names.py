@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal as OneOf
 from typing import TypeVar
 
-from engine.plan.access import Rights
+from engine.plan.access import NOTHING, Rights, three_valued
 from engine.release.identity import entered_at
 from engine.release.release import Release, TableRef
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, children
@@ -23,7 +23,6 @@ from metamodel.kinds.process import Stage
 from metamodel.type_formulas import ModelSchema
 
 Image = OneOf["new", "old"]
-NOTHING = Literal(BOOLEAN, False)
 
 STAGE_PROPERTIES: dict[str, Callable[[Stage], Value]] = {
     "probability": lambda stage: stage.probability,
@@ -95,10 +94,12 @@ class Names:
         return self.tree(Field(shape.fields[name].type, (), obj, name, 0, image), obj)
 
     def grant(self, condition: Node | None, obj: str) -> Node | None:
-        """A condition of a grant over columns, in the system's view whatever this view is."""
-        if condition is None or self.rights is None:
-            return condition and self.tree(condition, obj)
-        return _trusted(Names(self.release, None).tree(condition, obj))
+        """A condition of a grant over columns, three-valued, in the system's view whatever this view is."""
+        if condition is None:
+            return None
+        if self.rights is None:
+            return three_valued(self.tree(condition, obj))
+        return _trusted(Names(self.release, None).grant(condition, obj) or NOTHING)
 
     def visible(self, obj: str) -> Node | None:
         """The rows of `obj` that this view shows: None for all, a false constant for none."""
@@ -145,12 +146,14 @@ class Names:
 
     def _field(self, node: Field) -> Node:
         declared = self.release.object(node.object).fields[node.name]
+        column: Node
         if declared.formula:
             key = (node.object, node.name)
             if key not in self._computed:
                 self._computed[key] = self._columns(self.release.model.typed[declared.formula.key], (node.object,))
-            return _shift(self._computed[key], node)
-        column: Node = replace(node, name=self.release.column(node.object, node.name))
+            column = _shift(self._computed[key], node)
+        else:
+            column = replace(node, name=self.release.column(node.object, node.name))
         where = self.rights.where_readable(node.object, node.name) if self.rights else None
         if where is None:
             return column

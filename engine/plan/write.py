@@ -25,6 +25,7 @@ from metamodel.names import did_you_mean
 
 HISTORICAL = ("owner", "created_at", "created_by", "modified_at", "modified_by")
 STAGE_ENTERED = "stage_entered_at"
+NEVER_BLANK = ("boolean", "stage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,9 @@ def _checks(request: RecordWrite, rights: Rights, given: frozenset[str], system:
         return []
     release, obj = rights.release, request.object
     found = _access_checks(request, rights, given)
+    whole = request.operation != "update"
     for f in release.object(obj).fields.values():
-        if (f.required and f.type != "stage" and not f.system and request.operation != "update") or (f.required and f.name in given):
+        if f.name in given and (f.required or f.type in NEVER_BLANK) or f.required and whole and not f.system:
             found.append(Check("record.required", f.name, None, {}, _filled(system.field(obj, f.name))))
         if f.required_when:
             when = system.tree(release.model.typed[f.required_when.key], obj)

@@ -47,7 +47,9 @@ async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: U
     plan = plan_write(request, rights, frozenset({field.name}), frozenset(), ("id",))
     statement = moves_statement(plan, list(listed), rt.collation)
     body, _ = await execute.read(rt.reads, release.role, statement.text, statement.arguments(ctx, (), id=record))
-    judged = dict(msgspec.json.decode(body or "[]"))
+    if body is None:
+        return {"stage": now, "moves": []}
+    judged = dict(msgspec.json.decode(body))
     answer = []
     for target, choices in listed.items():
         faults = explain(release, plan, [(0, judged.get(target, []))], ctx.locale, many=False)

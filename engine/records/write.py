@@ -60,7 +60,7 @@ async def write(
     Raises Refused: `record.invalid` with a fault for everything that is wrong in any row, `record.unknown`,
     `record.stale`, `access.denied`, `object.unknown`.
     """
-    if len(request.rows) > BATCH_MAX * 2:
+    if len(request.rows) > BATCH_MAX:
         raise Refused("request.too_large", f"at most {BATCH_MAX} records are written at once")
     rights = rt.rights(ctx.actor, release)
     if request.historical:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import Boolean, DateTime, and_, case, func, not_, or_
 from sqlalchemy.sql.elements import Grouping, UnaryExpression
 
+from engine.plan.access import three_valued
 from metamodel.formula import limits, typed
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.operators import bounded
@@ -29,7 +30,6 @@ from metamodel.formula.functions.registry import (
     lookup,
 )
 from metamodel.formula.functions.registry import aggregate as aggregation
-from metamodel.formula.types import Type
 
 __all__ = [
     "Environment",
@@ -88,16 +88,6 @@ def failed(node: typed.Node, row: Row) -> Condition:
     """TRUE where the expression is an error, else FALSE."""
     guard = lower(node, row).guard
     return sql.FALSE if guard is None else guard.is_(sql.TRUE)
-
-
-def three_valued(node: typed.Node) -> typed.Node:
-    """The tree with comparisons that may be unknown, also inside aggregates and branches."""
-
-    def change(part: typed.Node) -> typed.Node:
-        fixed = isinstance(part, typed.Literal | typed.Param | typed.Aggregate)
-        return part if fixed or part.type.kind != "boolean" else replace(part, type=Type("boolean"))
-
-    return typed.rewrite(node, change)
 
 
 def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:

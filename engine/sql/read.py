@@ -50,7 +50,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
     page = (
         select(
             *(of(base, name, type_) for name, type_ in _needed(plan).items()),
-            *(key.label(f"k{n}") for n, key in enumerate(keys)),
+            *(key.label(f"_k{n}") for n, key in enumerate(keys)),
         )
         .select_from(rows.source)
         .where(*conditions, *(_after(plan, keys) if plan.after is not None else ()))
@@ -58,7 +58,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
         .limit(limit + ONE)
         .cte("page")
     )
-    held = [of(page, f"k{n}", SQL_TYPES[order.tree.type.kind]) for n, order in enumerate(plan.order)]
+    held = [of(page, f"_k{n}", SQL_TYPES[order.tree.type.kind]) for n, order in enumerate(plan.order)]
     shown = frame(environment, {"new": page}, plan.output_joins, [o.tree for o in plan.outputs])
     listed = (
         _row(plan.outputs, shown).select_from(shown.source).order_by(*_sorted(plan.order, held)).limit(limit)

@@ -56,7 +56,9 @@ def measure(options: argparse.Namespace) -> list[str]:
     wanted = set(options.workloads)
     pairs: list[Pair] = []
     findings: list[Finding] = []
-    home = Path(tempfile.mkdtemp(prefix="fieldwright-bench-"))
+    folder = Path(tempfile.mkdtemp(prefix="fieldwright-bench-"))
+    home = folder / "home"
+    home.mkdir()
     try:
         with world(home, options.rows, say) as there:
             same_answers(there)
@@ -73,12 +75,12 @@ def measure(options: argparse.Namespace) -> list[str]:
                     findings += step()
             version = there.version
         if "demo" in wanted:
-            findings += demonstrated()
+            findings += demonstrated(folder)
     finally:
         if options.keep:
-            say(f"kept in {home}")
+            say(f"kept in {folder}")
         else:
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
     options.missed = not all([*(p.met for p in pairs), *(f.met is not False for f in findings)])
     return lines(
         pairs, findings, about_run(options.rows, options.slices, options.seconds, options.concurrency, version)

@@ -8,7 +8,6 @@ import random
 import re
 import shutil
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -247,16 +246,14 @@ def started(world: World) -> list[Finding]:
     ]
 
 
-def demonstrated() -> list[Finding]:
+def demonstrated(folder: Path) -> list[Finding]:
     """`fieldwright demo` in an empty home, until its API answers."""
-    home = Path(tempfile.mkdtemp(prefix="fieldwright-demo-"))
+    home = folder / "demo"
+    home.mkdir()
     port = free_port()
-    try:
-        with process([*CLI, "demo", "--port", str(port)], port, "/health/ready", home, {}) as service:
-            seconds = service.ready_seconds
-        said = (home / f"service-{port}.log").read_text()
-        rows = re.search(r"([\d,]+) records written", said)
-        text = f"{seconds:.1f} s, {rows[1] if rows else '?'} records written"
-        return [Finding("demo", "empty home to the first answer", text, "< 20 s", seconds < 20)]
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with process([*CLI, "demo", "--port", str(port)], port, "/health/ready", home, {}) as service:
+        seconds = service.ready_seconds
+    said = (home / f"service-{port}.log").read_text()
+    rows = re.search(r"([\d,]+) records written", said)
+    text = f"{seconds:.1f} s, {rows[1] if rows else '?'} records written"
+    return [Finding("demo", "empty home to the first answer", text, "< 20 s", seconds < 20)]

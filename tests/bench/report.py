@@ -14,7 +14,8 @@ from tests.bench.once import Finding
 from tests.bench.workloads import Workload
 
 HEADERS = (
-    "", "req/s", "floor", "ratio", "goal", "", "CPU", "floor", "DB CPU", "floor", "p50/p99 ms", "floor", "peak MB", "floor",
+    "", "req/s", "floor", "ratio", "goal", "", "CPU", "floor", "DB CPU", "floor", "p50/p99 ms", "floor",
+    "peak MB", "floor",
 )  # fmt: skip
 
 
@@ -33,13 +34,14 @@ class Pair:
 
     @property
     def met(self) -> bool:
-        rows_goal = self.workload.rows_goal
-        return self.ratio >= self.workload.goal or bool(rows_goal and self.rows >= rows_goal)
+        goal = self.workload.rows_goal
+        return self.ratio >= self.workload.goal or (goal is not None and self.rows >= goal)
 
     @property
     def rows(self) -> float:
         """Records that the product wrote per second."""
-        return statistics.median(one.rate for one in self.product) * (self.workload.rows or 1)
+        rate: float = statistics.median(one.rate for one in self.product)
+        return rate * (self.workload.rows or 1)
 
 
 def lines(pairs: Sequence[Pair], findings: Sequence[Finding], about: str) -> list[str]:
@@ -60,8 +62,8 @@ def about_run(rows: int, slices: int, seconds: float, concurrency: int, version:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     python = ".".join(map(str, sys.version_info[:3]))
     return (
-        f"{rows:,} records, concurrency {concurrency}, one worker each, {slices} slices of {seconds:g} s a side, taken in "
-        f"turn; medians. {os.cpu_count()} cores for load, service and database together ({platform.machine()}), "
+        f"{rows:,} records, concurrency {concurrency}, one worker each, {slices} slices of {seconds:g} s a side, "
+        f"in turn; medians. {os.cpu_count()} cores for load, service and database together ({platform.machine()}), "
         f"PostgreSQL {version} with fsync, Python {python}. Load average at the end: {load}. CPU in ms per request "
         f"(= s per 1,000), of the service and of PostgreSQL; peak memory of the service since it started."
     )

@@ -85,8 +85,9 @@ def free_port() -> int:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of Fieldwright's commands."""
-    return os.environ | {"FIELDWRIGHT_HOME": str(home)}
+    """The environment of the services: compiled modules are kept beside `home`, whatever the caller's Python does."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"FIELDWRIGHT_HOME": str(home), "PYTHONPYCACHEPREFIX": str(home.parent / "modules")}
 
 
 def command(home: Path, *args: str, code: int = 0) -> str:
@@ -99,7 +100,7 @@ def command(home: Path, *args: str, code: int = 0) -> str:
 
 @contextmanager
 def process(arguments: list[str], port: int, ready: str, home: Path, headers: dict[str, str]) -> Iterator[Service]:
-    """A service from its start to its end; yields as soon as `ready` answers 200. Its output goes to a file in `home`."""
+    """A service from its start to its end; yields as soon as `ready` answers 200. Output goes to a file in `home`."""
     log = home / f"service-{port}.log"
     with log.open("wb") as out:
         began = time.perf_counter()
