@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
@@ -19,6 +21,7 @@ from engine.http.locale import choose
 from engine.http.reply import Header
 from engine.identity.limiter import Limiter
 from engine.identity.resolve import resolve
+from engine.identity.sessions import log_in
 from engine.release.release import Release
 from engine.runtime import Cache, Runtime
 
@@ -157,6 +160,32 @@ async def call_of_user(scope: Scope, receive: Receive, headers: dict[bytes, byte
     actor = await resolve(service.rt, tenant, credential)
     trace.tenant, trace.actor = tenant, actor.user
     return await _call(service, tenant, actor, scope, receive, headers, trace, credential)
+
+
+async def call_of_reader(scope: Scope, receive: Receive, headers: dict[bytes, bytes], trace: Trace) -> Call:
+    """A call of a program with its credential, or of a person whose browser asks for login and password (Basic,
+    RFC 7617). Raises like `call_of_user`, and like `log_in`."""
+    given = headers.get(b"authorization", b"")
+    if given[:6].lower() != b"basic ":
+        return await call_of_user(scope, receive, headers, trace)
+    service: Service = scope["state"]["service"]
+    tenant = scope["path_params"]["tenant"]
+    try:
+        login, colon, password = base64.b64decode(given[6:].strip(), validate=True).decode().partition(":")
+    except ValueError as error:
+        raise Refused("auth.required", "the Authorization header can not be read") from error
+    if not colon:
+        raise Refused("auth.required", "the Authorization header can not be read")
+    release = service.rt.store.ready(tenant) or await service.rt.store.release(tenant)
+    made = await log_in(service.rt, service.limiter, release, login, password, peer_of(scope), datetime.now(UTC))
+    return await call_of_user(
+        scope, receive, {**headers, b"authorization": b"Bearer " + made.credential.encode()}, trace
+    )
+
+
+def peer_of(scope: Scope) -> str:
+    """The address that a request comes from."""
+    return scope["client"][0] if scope.get("client") else ""
 
 
 async def call_of_anyone(scope: Scope, receive: Receive, headers: dict[bytes, bytes], trace: Trace) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -15,14 +15,15 @@ from starlette.types import Receive, Scope, Send
 
 from engine.base.errors import Refused
 from engine.db.sqlstate import Outdated
-from engine.http.call import Call, Trace, call_of_anyone, call_of_user, trace_of
+from engine.http.call import Call, Trace, call_of_anyone, call_of_reader, call_of_user, trace_of
 from engine.http.problems import problem
 from engine.http.reply import Header, Reply
 
-Auth = Literal["user", "anyone"]
+Auth = Literal["user", "reader", "anyone"]
 Opener = Callable[[Scope, Receive, dict[bytes, bytes], Trace], Awaitable[Call]]
 
-OPENERS: dict[Auth, Opener] = {"user": call_of_user, "anyone": call_of_anyone}
+OPENERS: dict[Auth, Opener] = {"user": call_of_user, "reader": call_of_reader, "anyone": call_of_anyone}
+ASK: Header = (b"www-authenticate", b'Basic realm="Fieldwright", charset="UTF-8"')
 STRICT: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -36,7 +37,8 @@ log = structlog.get_logger("fieldwright.http")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a method does. `auth` is "user" (a valid credential of the tenant) or "anyone"."""
+    """What a method does. `auth` is "user" (a valid credential of the tenant), "reader" (also login and password, for
+    pages that a browser opens) or "anyone"."""
 
     run: Callable[[Call], Awaitable[Reply]]
     auth: Auth
@@ -92,6 +94,8 @@ async def answer(scope: Scope, receive: Receive, send: Send, path: str, action: 
         return
     except Exception as error:
         reply = _refusal(error, trace, allow)
+        if reply.status == 401 and action is not None and action.auth == "reader":
+            reply = replace(reply, headers=(*(h for h in reply.headers if h[0] != ASK[0]), ASK))
     await _send(scope, send, reply, trace, path, began)
 
 

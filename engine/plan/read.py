@@ -195,7 +195,9 @@ def _order(keys: Sequence[str], obj: str, names: Names, faults: list[Fault]) -> 
     for key in keys or ("id",):
         descending = key.startswith("-")
         tree = _path(key.removeprefix("-"), obj, names, faults, "order")
-        if tree is not None:
+        if tree is not None and tree.type.kind == "list":
+            faults.append(Fault("query.invalid", f'"{key}" holds several values and gives no order', "order"))
+        elif tree is not None:
             order.append(Order(tree, descending))
     tie = names.field(obj, "id")
     if order and order[-1].tree != tie:

@@ -162,9 +162,12 @@ def _datetime(f: Field, release: Release) -> Callable[[Any], str]:
     return convert
 
 
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def parse_date(value: Any) -> date:
     """A date of ISO form `YYYY-MM-DD` only."""
-    if not isinstance(value, str) or len(value) != 10 or value[4] != "-":
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
         raise ValueError(value)
     return date.fromisoformat(value)
 
@@ -260,6 +263,13 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "auto_number": _text,
 }
 
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError(text)
+    return text
+
+
 def _bounded(number: int) -> int:
     if not -BIGINT <= number < BIGINT:
         raise ValueError(number)
@@ -274,8 +284,8 @@ def _moderate(number: Decimal) -> Decimal:
 
 
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
-    "text": str,
-    "select": str,
+    "text": _storable,
+    "select": _storable,
     "integer": lambda text: _bounded(int(text)),
     "decimal": lambda text: _moderate(Decimal(text)),
     "percent": lambda text: _moderate(Decimal(text)),

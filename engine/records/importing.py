@@ -16,7 +16,7 @@ from uuid import UUID
 
 from engine.base.context import Context
 from engine.base.errors import Fault, Refused
-from engine.base.limits import IMPORT_BATCH
+from engine.base.limits import IMPORT_BATCH, IMPORT_STATEMENT_SECONDS
 from engine.db import staging
 from engine.db.pool import Connection
 from engine.plan.access import Rights

@@ -16,6 +16,7 @@ from engine.plan.values import Unfit
 from engine.plan.write import STAGE_ENTERED
 from engine.release.release import Release
 from metamodel.issues import Collector, PackError
+from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field
 from metamodel.names import did_you_mean
 from metamodel.schema_check import check
@@ -120,22 +121,32 @@ def verify(mapping: ImportMapping, release: Release, header: list[str]) -> None:
         target = target_of(fields[source.field])
         if source.lookup and target is None:
             fault(at, f'"{source.field}" is not a lookup', source.field, ())
-        elif source.lookup and source.lookup not in objects[target or ""].fields:
-            fault(at, f'{target} has no field "{source.lookup}"', source.lookup, objects[target or ""].fields)
+        elif source.lookup and not _stored(objects[target or ""].fields.get(source.lookup)):
+            fault(at, f'{target} has no stored field "{source.lookup}"', source.lookup, objects[target or ""].fields)
     for source in (*mapping.sources, *mapping.system):
+        if bool(source.columns) == (source.value is not None):
+            fault(f"/columns/{source.field}", "either a column or a value is needed", "", ())
         for column in source.columns:
+            if header.count(column) > 1:
+                fault(f"/columns/{source.field}", f'the file has {header.count(column)} columns "{column}"', "", ())
             if column not in header:
                 fault(f"/columns/{source.field}", f'the file has no column "{column}"', column, header)
     if mapping.distinct and mapping.distinct not in header:
         fault("/distinct", f'the file has no column "{mapping.distinct}"', mapping.distinct, header)
     if mapping.mode != "create" and mapping.key is None:
         fault("/key", f"mode {mapping.mode} needs a key", "", ())
+    if mapping.key in fields and not _stored(fields[mapping.key]):
+        fault("/key", f'"{mapping.key}" is computed, so it finds no record', "", ())
     if mapping.key and mapping.key not in {source.field for source in mapping.sources}:
         fault("/key", f'the key "{mapping.key}" has no column', mapping.key, [s.field for s in mapping.sources])
     if mapping.system and not mapping.history:
         fault("/system", "original dates are kept in historical mode only", "", ())
     if faults:
         raise Refused("import.mapping", faults[0].detail, faults=faults)
+
+
+def _stored(field: Field | None) -> bool:
+    return field is not None and FIELD_TYPES[field.type].column is not None
 
 
 def target_of(field: Field) -> str | None:

@@ -15,12 +15,12 @@ import msgspec
 
 from engine.base.context import Context
 from engine.base.errors import CODES, Fault, Refused
-from engine.base.ids import new_id, new_ids
+from engine.base.ids import new_ids
 from engine.base.limits import BATCH_MAX
 from engine.db import execute
 from engine.db.pool import Connection
 from engine.db.sqlstate import Violations
-from engine.db.transaction import in_transaction
+from engine.db.transaction import atomic, in_transaction
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.plan.values import Converter, convert_row, converters
@@ -30,7 +30,7 @@ from engine.records.violations import explain
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.statement import Statement
-from engine.sql.write import MISSING, STALE, lock_statement, write_statement
+from engine.sql.write import ENTERED, MISSING, STALE, lock_statement, write_statement
 from metamodel.kinds.object import Field
 
 BATCH_FIELDS = ("id", "version")
@@ -69,14 +69,14 @@ async def write(
         ctx = replace(ctx, door=HISTORICAL_DOOR)
     verb = "create" if request.operation == "create" else "edit"
     allowed(rights, request.object, verb)
+    if len(set(request.ids)) < len(request.ids):
+        raise Refused("request.malformed", "a batch may name each record once only")
     rows, names = _converted(rt, rights, release, request, verb)
     given = frozenset(names)
     partial = frozenset(n for n in names if any(n not in row for row in rows)) if len(rows) > 1 else frozenset()
     if request.operation == "update" and partial:
         return await _by_fields(rt, ctx, release, request, conn)
     ids = list(request.ids) or new_ids(len(rows), ctx.now.timestamp())
-    if len(set(ids)) < len(ids):
-        raise Refused("request.malformed", "a batch may name each record once only")
     payload = _payload(release, request, rows, ids, partial)
     prepared = _prepare(rt, ctx, release, request, given, partial)
     try:
@@ -90,13 +90,14 @@ async def delete(
 ) -> None:
     """Puts a record, and what is deleted with it, into the recycle bin, as one batch that is restored as one.
 
+    The batch bears the id of the record.
+
     Raises Refused `record.in_use` where live records refer to it and their lookup says `restrict`.
     """
     allowed(rt.rights(ctx.actor, release), obj, "delete")
-    batch = new_id(ctx.now.timestamp())
 
     async def work(conn: Connection) -> None:
-        await _delete(rt, ctx, release, obj, [record], [version], batch, conn)
+        await _delete(rt, ctx, release, obj, [record], [version], record, conn)
 
     await in_transaction(rt.writes, release.role, work)
 
@@ -104,25 +105,24 @@ async def delete(
 async def restore(
     rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, conn: Connection | None = None
 ) -> Written:
-    """Brings back a deleted record with everything that was deleted with it; rules are judged again."""
+    """Brings back a deleted record with everything that was deleted with it; rules are judged again.
+
+    Only the record itself needs the actor's right, as in the deletion. What went with another record comes back with
+    that one: alone it would refer to nothing.
+    """
     allowed(rt.rights(ctx.actor, release), obj, "delete")
 
     async def work(inner: Connection) -> Written:
-        batch = await _batch_of(inner, release, obj, record)
-        first: Written | None = None
-        for name in [obj, *(o for o in release.model.objects if o != obj)]:
-            found = await inner.fetch(_sql_in_batch(release, name), batch)
-            ids = tuple(row["id"] for row in found)
-            if ids:
-                single = name == obj and len(ids) == 1
+        alone = RecordWrite(object=obj, operation="restore", ids=(record,), rows=({},))
+        first = await _direct(rt, ctx, release, alone, record, inner)
+        follow = replace(ctx, actor=replace(ctx.actor, operator=True))
+        for name in _downwards(release, obj):
+            found = await inner.fetch(_sql_in_batch(release, name), record)
+            if ids := tuple(row["id"] for row in found):
                 request = RecordWrite(
-                    object=name, operation="restore", ids=ids, rows=({},) * len(ids), many=not single,
-                    fields=None if single else BATCH_FIELDS,
+                    object=name, operation="restore", ids=ids, rows=({},) * len(ids), many=True, fields=BATCH_FIELDS
                 )
-                actor = ctx if name == obj else replace(ctx, actor=replace(ctx.actor, operator=True))
-                done = await _direct(rt, actor, release, request, None, inner)
-                first = first or done
-        assert first is not None
+                await _direct(rt, follow, release, request, record, inner)
         return first
 
     return await work(conn) if conn else await in_transaction(rt.writes, release.role, work)
@@ -136,6 +136,7 @@ async def _delete(
         object=obj, operation="delete", ids=tuple(ids), versions=tuple(versions), rows=({},) * len(ids),
         fields=BATCH_FIELDS, many=True,
     )
+    await _direct(rt, ctx, release, request, batch, conn)
     for other, f in _followers(release, obj):
         found = await conn.fetch(_sql_following(release, other, f), ids)
         children = [row["id"] for row in found]
@@ -148,7 +149,6 @@ async def _delete(
                 fields=BATCH_FIELDS, many=True,
             )
             await write(rt, replace(ctx, actor=replace(ctx.actor, operator=True)), release, cleared, conn)
-    await _direct(rt, ctx, release, request, batch, conn)
 
 
 def _followers(release: Release, obj: str) -> list[tuple[str, Field]]:
@@ -159,6 +159,23 @@ def _followers(release: Release, obj: str) -> list[tuple[str, Field]]:
         for f in release.stored(other.name)
         if (f.to or ("user" if f.type == "user" else None)) == obj and f.on_delete in ("cascade", "clear")
     ]
+
+
+def _downwards(release: Release, obj: str) -> list[str]:
+    """The objects whose rows may be deleted with one of `obj`, each behind those that it hangs on."""
+    behind: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            for other, f in _followers(release, name):
+                if f.on_delete == "cascade":
+                    visit(other)
+            behind.append(name)
+
+    visit(obj)
+    return behind[::-1]
 
 
 async def _direct(
@@ -178,12 +195,13 @@ async def _by_fields(
     rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None
 ) -> Written:
     """A mixed batch of updates: rows that give the same fields go together, all in one transaction."""
+    groups: dict[frozenset[str], list[int]] = {}
+    for n, row in enumerate(request.rows):
+        groups.setdefault(frozenset(row), []).append(n)
 
     async def work(inner: Connection) -> Written:
-        groups: dict[frozenset[str], list[int]] = {}
-        for n, row in enumerate(request.rows):
-            groups.setdefault(frozenset(row), []).append(n)
-        changed: list[tuple[UUID, int]] = []
+        versions: dict[UUID, int] = {}
+        faults: list[Fault] = []
         for members in groups.values():
             part = replace(
                 request, fields=BATCH_FIELDS, many=True, rows=tuple(request.rows[n] for n in members),
@@ -191,7 +209,16 @@ async def _by_fields(
                 versions=tuple(request.versions[n] for n in members) if request.versions else (),
                 reasons=tuple(request.reasons[n] for n in members) if request.reasons else (),
             )
-            changed += (await write(rt, ctx, release, part, inner)).changed
+            try:
+                async with atomic(inner):
+                    versions.update((await write(rt, ctx, release, part, inner)).changed)
+            except Refused as refused:
+                if refused.code != "record.invalid":
+                    raise
+                faults += (replace(f, row=members[f.row or 0]) for f in refused.faults)
+        if faults:
+            raise _invalid(sorted(faults, key=lambda fault: fault.row or 0))
+        changed = [(id_, versions[id_]) for id_ in request.ids]
         body = msgspec.json.encode([{"id": id_, "version": version} for id_, version in changed]).decode()
         return Written(body, tuple(changed))
 
@@ -208,19 +235,22 @@ def _converted(
     names = list(dict.fromkeys(name for row in request.rows for name in row))
     faults: list[Fault] = []
     many = request.many
-    extra = {STAGE_ENTERED} if request.historical else set()
+    extra = {STAGE_ENTERED} - set(known) if request.historical else set()
+    refused_names: set[str] = set()
     for name in names:
         refused = None if name in extra else refused_field(rights, request.object, name, verb, request.historical)
         if refused:
+            refused_names.add(name)
             places = [n for n, row in enumerate(request.rows) if name in row] if many else [None]
             faults += [Fault(refused[0], refused[1], f"/{name}", row=place) for place in places]
-    if faults:
-        raise Refused("record.invalid", faults[0].detail, faults=faults)
     if extra:
         known = {**known, STAGE_ENTERED: known["created_at"]}
-    rows = [convert_row(row, known, n if many else None, faults) for n, row in enumerate(request.rows)]
+    rows = []
+    for n, row in enumerate(request.rows):
+        writable = {name: value for name, value in row.items() if name not in refused_names} if refused_names else row
+        rows.append(convert_row(writable, known, n if many else None, faults))
     if faults:
-        raise Refused("record.invalid", faults[0].detail, faults=faults)
+        raise _invalid(faults)
     return rows, [name for name in names if name not in extra]
 
 
@@ -228,7 +258,7 @@ def _payload(
     release: Release, request: RecordWrite, rows: list[dict[str, Any]], ids: list[UUID], partial: frozenset[str]
 ) -> str:
     columns = {f.name: release.column(request.object, f.name) for f in release.stored(request.object)}
-    columns[STAGE_ENTERED] = STAGE_ENTERED
+    columns.setdefault(STAGE_ENTERED, ENTERED)
     out = []
     for n, row in enumerate(rows):
         made: dict[str, Any] = {columns[name]: value for name, value in row.items()}
@@ -305,6 +335,8 @@ async def _refused(
 ) -> Refused:
     """What the caller is told of a refused statement."""
     numbers = {number for _, broken in rows for number in broken}
+    if MISSING in numbers and request.operation == "restore":
+        return Refused("record.unknown", f"there is no such record of {request.object}")
     if MISSING in numbers:
         missing = [ids[row] for row, broken in rows if MISSING in broken]
         return await _unreachable(rt, ctx, release, request.object, missing[0])
@@ -313,6 +345,11 @@ async def _refused(
     faults = explain(release, plan, rows, ctx.locale, request.many)
     if any(fault.code == "record.in_use" for fault in faults):
         return Refused("record.in_use", faults[0].detail, faults=faults)
+    return _invalid(faults)
+
+
+def _invalid(faults: Sequence[Fault]) -> Refused:
+    """The refusal that tells everything that is wrong."""
     first = faults[0]
     detail = first.detail if len(faults) == 1 else f"{first.detail} (and {len(faults) - 1} more)"
     return Refused("record.invalid", detail or CODES[first.code].title, faults=faults)
@@ -336,12 +373,3 @@ def _sql_following(release: Release, obj: str, f: Field) -> str:
     ref = release.table(obj)
     column = release.column(obj, f.name)
     return f'SELECT id FROM "{ref.schema}"."{ref.name}" WHERE "{column}" = ANY($1) AND deleted_at IS NULL ORDER BY id'
-
-
-async def _batch_of(conn: Connection, release: Release, obj: str, record: UUID) -> UUID:
-    ref = release.table(obj)
-    found = await conn.fetchval(f'SELECT deleted_batch FROM "{ref.schema}"."{ref.name}" WHERE id = $1', record)
-    if found is None:
-        raise Refused("record.unknown", f"there is no such record of {obj} in the recycle bin")
-    batch: UUID = found
-    return batch

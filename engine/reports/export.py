@@ -12,7 +12,9 @@ import msgspec
 
 from engine.reports.run import ReportResult
 
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "|")
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
+"""What a spreadsheet may take for the beginning of a formula (OWASP, CSV injection)."""
+
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 

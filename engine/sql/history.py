@@ -86,7 +86,7 @@ def stage_history_statement(plan: HistoryPlan) -> Statement:
     """Stages of the record in slot `id`, oldest first, as one JSON array; needs the stage fields to be readable."""
     h = qualified(plan.stage_history).alias("h")
     names = ("field", "stage", "previous", "entered_at", "left_at", "actor", "reason", "door")
-    readable = _texts([name for name, _, condition in plan.fields if condition is None])
+    readable = _texts([column for column, _, condition in plan.fields if condition is None])
     listed = (
         select(*(of(h, name, Text()).label(name) for name in names))
         .select_from(h)

@@ -50,7 +50,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
 
 from engine.plan.names import Image, own
-from engine.plan.write import STAGE_ENTERED, Check, Column, InUse, Reference, Unique, WritePlan
+from engine.plan.write import Check, Column, InUse, Reference, Unique, WritePlan
 from engine.release.identity import entered_at
 from engine.release.release import TableRef
 from engine.sql import expression
@@ -63,6 +63,8 @@ from metamodel.formula.functions import sql
 
 Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
 
+ENTERED = "_entered_at"
+"""The payload's key for the time at which a historical record entered its stage."""
 MISSING, STALE = -1, -2
 FAILED, REFERENCE, UNIQUE, IN_USE = 10_000, 20_000, 30_000, 40_000
 
@@ -105,7 +107,7 @@ def _raw(plan: WritePlan) -> CTE:
               column("_reason", Text()), column("_absent", ARRAY(Text()))]
     fields += [column(name, COLUMN_TYPES[SYSTEM_TYPES[name]]) for name in _given_system(plan)]
     if plan.historical:
-        fields.append(column(STAGE_ENTERED, DateTime(timezone=True)))
+        fields.append(column(ENTERED, DateTime(timezone=True)))
     fields += [column(c.name, COLUMN_TYPES[c.type]) for c in plan.columns if c.given]
     rows = (
         func.json_to_recordset(slot("payload", JSON())).table_valued(*fields, name="x").render_derived(with_types=True)
@@ -212,7 +214,7 @@ def _entered(
     plan: WritePlan, raw: CTE, old: CTE | None, stage: ColumnElement[Any], created: ColumnElement[Any]
 ) -> ColumnElement[Any]:
     assert plan.stage
-    given = of(raw, STAGE_ENTERED, DateTime(timezone=True)) if plan.historical else None
+    given = of(raw, ENTERED, DateTime(timezone=True)) if plan.historical else None
     if old is None:
         return created if given is None else func.coalesce(given, created)
     now = slot("now", DateTime(timezone=True))
@@ -233,9 +235,9 @@ def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None
         source = new.join(images["old"], true())
     rows = frame(environment, images, plan.check_joins, trees, source=source)
     tests = [broken_check(check, rows, n) for n, check in enumerate(plan.checks)]
-    tests += [_number(_dangling(r, environment, old, new), REFERENCE + n) for n, r in enumerate(plan.references)]
+    tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in enumerate(plan.references)]
     tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]
-    tests += [_number(_used(u, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
+    tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
     if old is not None and plan.operation != "restore":
         read_at = select(of(raw, "_version", BigInteger())).where(of(raw, "_ord", Integer()) == of(new, "_ord", Integer()))
         tests.append(_number(read_at.scalar_subquery() != of(old, "version", BigInteger()), STALE))
@@ -272,11 +274,17 @@ def broken_check(check: Check, rows: Frame, number: int) -> ColumnElement[Any]:
     return broken if check.when is None else case((expression.condition(check.when, rows.row), broken))
 
 
-def _dangling(r: Reference, environment: Environment, old: CTE | None, new: CTE) -> ColumnElement[bool]:
+def _dangling(
+    r: Reference, plan: WritePlan, environment: Environment, old: CTE | None, new: CTE
+) -> ColumnElement[bool]:
+    """Whether the row refers to one that is not there; what comes back in the same batch (slot `batch`) is there."""
     target = qualified(r.table).alias()
     rows = frame(environment, {"new": target}, r.joins, (r.condition,))
     value = of(new, r.column, Uuid())
-    where = [of(target, "id", Uuid()) == value, of(target, "deleted_at", DateTime()).is_(None)]
+    there: ColumnElement[bool] = of(target, "deleted_at", DateTime()).is_(None)
+    if plan.operation == "restore":
+        there = or_(there, of(target, "deleted_batch", Uuid()) == slot("batch", Uuid()))
+    where = [of(target, "id", Uuid()) == value, there]
     if r.condition is not None:
         where.append(expression.grants(r.condition, rows.row))
     absent = not_(_exists(rows, where))
@@ -298,11 +306,13 @@ def _taken(u: Unique, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
     return taken
 
 
-def _used(u: InUse, new: CTE) -> ColumnElement[bool]:
+def _used(u: InUse, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
     other = qualified(u.table).alias()
-    return _exists(
-        frame_of(other), [of(other, u.via, Uuid()) == of(new, "id", Uuid()), of(other, "deleted_at", DateTime()).is_(None)]
-    )
+    id_ = of(new, "id", Uuid())
+    where = [of(other, u.via, Uuid()) == id_, of(other, "deleted_at", DateTime()).is_(None)]
+    if u.table == plan.table:
+        where.append(of(other, "id", Uuid()) != id_)
+    return _exists(frame_of(other), where)
 
 
 def frame_of(source: FromClause) -> Frame:

@@ -71,7 +71,7 @@ def about_run(rows: int, slices: int, seconds: float, concurrency: int, version:
 
 def _cells(pair: Pair) -> list[str]:
     def middle(slices: Sequence[Slice], value: str) -> float:
-        return statistics.median(getattr(one, value) for one in slices)
+        return float(statistics.median(getattr(one, value) for one in slices))
 
     def each(slices: Sequence[Slice], value: str) -> str:
         return f"{statistics.median(getattr(one, value) / one.count for one in slices) * 1000:.2f}"

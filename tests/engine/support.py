@@ -46,7 +46,7 @@ class Yard:
         actor = who if isinstance(who, Actor) else self.actor(who)
         return Context(actor, TENANT, **{"now": self.now, **more})
 
-    async def create(self, obj: str, who: str | Actor | None = None, **row: Any) -> UUID:
+    async def create(self, obj: str, who: str | Actor | None = None, /, **row: Any) -> UUID:
         return (await self.write(obj, "create", who, rows=(row,))).changed[0][0]
 
     async def many(self, obj: str, rows: Sequence[Mapping[str, Any]], who: str | Actor | None = None) -> list[UUID]:
@@ -54,11 +54,11 @@ class Yard:
         return [id_ for id_, _ in done.changed]
 
     async def update(
-        self, obj: str, record: UUID, who: str | Actor | None = None, *, version: int | None = None,
+        self, obj: str, record: UUID, who: str | Actor | None = None, /, *, read_at: int | None = None,
         reason: str | None = None, historical: bool = False, now: datetime | None = None, **row: Any,
     ) -> dict[str, Any]:
         done = await self.write(
-            obj, "update", who, rows=(row,), ids=(record,), versions=(version,), reasons=(reason,),
+            obj, "update", who, rows=(row,), ids=(record,), versions=(read_at,), reasons=(reason,),
             historical=historical, now=now,
         )
         return decode(done.body) if done.body else {}

@@ -37,7 +37,7 @@ async def test_what_a_stage_demands_holds_on_create_too(yard: Yard) -> None:
 async def test_unlisted_moves_are_forbidden(yard: Yard) -> None:
     job = await yard.create("job", name="a", qty=1)
     assert await yard.faults(yard.update("job", job, stage="done")) == {("stage.unlisted", "/stage", "draft")}
-    assert await yard.codes(yard.update("job", job, stage=None)) >= {"stage.unlisted"}
+    assert await yard.codes(yard.update("job", job, stage=None)) == {"record.required"}
     assert (await yard.update("job", job, stage="draft"))["stage"] == "draft"
 
 
@@ -87,8 +87,8 @@ async def test_entry_criteria_are_judged_on_entering_only(yard: Yard) -> None:
     assert [(f.code, f.rule, f.detail) for f in refused.faults] == [
         ("stage.entry", "has_cost", "Enter the cost first")
     ]
-    job = await planned(yard)
-    assert (await yard.update("job", job, cost=0.0, memo="x", qty=11, stage="planned"))["cost"] == 0 or True
+    job = await yard.create("job", name="a", qty=1, cost=1, due="2026-05-01", stage="planned")
+    assert (await yard.update("job", job, cost=0, stage="planned"))["cost"] == 0
 
 
 async def test_exit_criteria_are_judged_forward_only(yard: Yard) -> None:

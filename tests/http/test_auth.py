@@ -49,10 +49,14 @@ def wait_for(client: httpx2.Client, status: int, path: str = THINGS) -> float:
 def test_without_a_valid_credential_nothing_is_answered(house: House, header: str | None) -> None:
     client = house.client()
     headers = {} if header is None else {"authorization": header.encode("latin-1")}
-    for path in (THINGS, "/acme/api/meta", "/acme/openapi.json", "/acme/docs", "/acme/api/session", "/nobody/api/meta"):
+    for path in (THINGS, "/acme/api/meta", "/acme/api/session", "/nobody/api/meta"):
         answer = client.get(path, headers=headers)
         assert code(answer) == (401, "auth.required")
         assert answer.headers["www-authenticate"] == "Bearer"
+    for path in ("/acme/openapi.json", "/acme/docs"):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Basic ")
 
 
 def test_well_formed_but_unknown_credential(house: House) -> None:

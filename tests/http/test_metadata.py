@@ -13,7 +13,7 @@ import httpx2
 import jsonschema
 import pytest
 
-from tests.http.conftest import House
+from tests.http.conftest import PASSWORD, House
 
 THINGS = "/acme/api/records/thing"
 
@@ -181,3 +181,15 @@ def test_a_generated_client_works(house: House, ada: httpx2.Client, tmp_path: Pa
     assert [item.id for item in page.items] == [thing.id] and page.next_ is None
     problem = call("thing", "create_thing", body=models.ThingCreate(name="x", pieces=-5))
     assert problem.code == "record.invalid" and problem.errors[0].pointer == "/pieces"
+
+
+def test_a_browser_reads_the_page_with_login_and_password(house: House) -> None:
+    address = f"{house.url}/acme/docs"
+    asked = httpx2.get(address)
+    assert asked.status_code == 401
+    assert asked.headers["www-authenticate"].startswith("Basic ")
+    page = httpx2.get(address, auth=("ada", PASSWORD))
+    assert page.status_code == 200
+    assert page.text.startswith("<!doctype html>")
+    assert httpx2.get(address, auth=("ada", "wrong")).status_code == 401
+    assert httpx2.get(f"{house.url}/acme/api/meta", auth=("ada", PASSWORD)).status_code == 401

@@ -27,7 +27,7 @@ async def ask(shop: Shop, who: str = "operator", **query: Any) -> list[tuple[Any
 async def test_groups_measures_condition_order_and_limit(shop: Shop) -> None:
     got = await ask(
         shop, by={"area": "place.area", "big": "amount > 300"}, where='stage <> "lost" and pieces >= 2',
-        measures={"sales": "COUNT(rows)", "mean": "AVG(amount)"}, order=("-sales", "area", "big"), limit=4,
+        measures={"sales": "COUNT(rows)", "mean": "AVERAGE(amount)"}, order=("-sales", "area", "big"), limit=4,
     )  # fmt: skip
     wanted = await plain(
         shop, f"SELECT p.area, coalesce(amount > 300, false), count(*), avg(amount) {FROM} AND stage <> 'lost' AND pieces >= 2 "
@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "not boolean": ({"where": "amount"}, "where", ""),
     "syntax": ({"by": {"x": "amount +"}}, "by", ""),
     "row value as measure": ({"measures": {"x": "amount"}}, "measures", ""),
-    "aggregate as group": ({"by": {"x": "SUM(amount)"}}, "by", ""),
+    "aggregate as group": ({"by": {"x": "COUNT(rows)"}}, "by", ""),
     "unknown function": ({"measures": {"x": "SUMM(amount)"}}, "measures", "SUM"),
     "unknown order": ({"order": ("-price",)}, "order", 'no column "price"'),
     "limit": ({"limit": 0}, "limit", "1 to"),

@@ -76,6 +76,6 @@ def _operation(method: str, path: str, operation: dict[str, Any], shared: list[A
 
 
 RESOURCES = (
-    Resource("/{tenant}/openapi.json", GET=Action(get_document, "user")),
-    Resource("/{tenant}/docs", GET=Action(get_page, "user")),
+    Resource("/{tenant}/openapi.json", GET=Action(get_document, "reader")),
+    Resource("/{tenant}/docs", GET=Action(get_page, "reader")),
 )

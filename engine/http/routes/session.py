@@ -10,7 +10,7 @@ import msgspec
 from engine.base.errors import Refused
 from engine.db.pool import Connection
 from engine.db.transaction import in_transaction
-from engine.http.call import Call, path_id
+from engine.http.call import Call, path_id, peer_of
 from engine.http.idempotency import once
 from engine.http.reply import Reply, json_reply
 from engine.http.resource import Action, Resource
@@ -51,7 +51,7 @@ async def log_in(call: Call) -> Reply:
     """A session for a login and a password: `{"token", "expires_at", "user"}`."""
     body = await call.typed(LogIn)
     made = await sessions.log_in(
-        call.rt, call.service.limiter, call.release, body.login, body.password, _peer(call), call.ctx.now
+        call.rt, call.service.limiter, call.release, body.login, body.password, peer_of(call.scope), call.ctx.now
     )
     return json_reply({"token": made.credential, "expires_at": made.expires_at, "user": made.user}, 201)
 
@@ -85,7 +85,7 @@ async def who_am_i(call: Call) -> Reply:
 async def change_password(call: Call) -> Reply:
     """Changes the caller's own password; every session of the user ends, this one too."""
     body = await call.typed(PasswordChange)
-    await sessions.confirm(call.rt, call.service.limiter, call.release, call.ctx.actor.user, body.old, _peer(call))
+    await sessions.confirm(call.rt, call.service.limiter, call.release, call.ctx.actor.user, body.old, peer_of(call.scope))
     await logins.change_login(call.rt, call.release, call.ctx.actor.user, password=body.new)
     return Reply(None, 204)
 
@@ -149,11 +149,6 @@ async def change_login(call: Call) -> Reply:
         call.rt, call.release, user, password=body.password, roles=body.roles, active=body.active
     )
     return json_reply(done)
-
-
-def _peer(call: Call) -> str:
-    client = call.scope.get("client")
-    return client[0] if client else ""
 
 
 RESOURCES = (
