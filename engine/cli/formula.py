@@ -17,8 +17,8 @@ from engine.sql.joins import frame
 from engine.sql.statement import compile_statement
 from metamodel.formula.check import check as check_formula
 from metamodel.formula.depends import reads
-from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
 from metamodel.formula.diagnostics import FormulaError
+from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
 from metamodel.formula.typed import Node

@@ -10,10 +10,10 @@ from engine.db.pool import Connection
 TABLE = "fieldwright_staging"
 
 
-async def stage(conn: Connection, width: int, rows: Iterable[tuple[Any, ...]], seconds: int) -> None:
+async def stage(conn: Connection, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
     """Copies rows of (line, text or None, ... `width` times) into the table, which lives as long as the connection.
 
-    The copy takes as long as the file is large; each statement after it may take `seconds`, until `drop`.
+    The copy takes as long as the file is large.
     """
     await conn.execute("SET statement_timeout = 0")
     names = [f"c{n}" for n in range(width)]
@@ -21,7 +21,7 @@ async def stage(conn: Connection, width: int, rows: Iterable[tuple[Any, ...]], s
     await conn.execute(f"DROP TABLE IF EXISTS pg_temp.{TABLE}")
     await conn.execute(f"CREATE TEMP TABLE {TABLE} (line bigint PRIMARY KEY, {columns})")
     await conn.copy_records_to_table(TABLE, schema_name="pg_temp", records=rows, columns=["line", *names])
-    await conn.execute(f"ANALYZE pg_temp.{TABLE}; SET statement_timeout = '{seconds}s'")
+    await conn.execute(f"ANALYZE pg_temp.{TABLE}; RESET statement_timeout")
 
 
 async def repeated(conn: Connection, column: int) -> dict[int, int]:

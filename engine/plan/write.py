@@ -404,6 +404,8 @@ def _not(test: Node) -> Node:
 
 
 def _filled(value: Node) -> Node:
+    if value.type.kind == "boolean":
+        return Call(BOOLEAN, "or", (value, _not(value)))
     return _not(Call(BOOLEAN, "isblank", (value,)))
 
 

@@ -90,14 +90,17 @@ async def import_csv(
         try:
             await staging.stage(staged, len(job.sources), _staged(job, rows))
             twice = {}
-            if mapping.key and not mapping.distinct:
+            if mapping.key:
                 twice = await staging.repeated(staged, [s.field for s in mapping.sources].index(mapping.key))
+            await conn.execute(f"SET statement_timeout = '{IMPORT_STATEMENT_SECONDS}s'")
             if dry_run:
                 await conn.execute("BEGIN")
             await _batches(job, staged, twice, progress)
         finally:
             if dry_run and not conn.is_closed():
                 await conn.execute("ROLLBACK")
+            if not conn.is_closed():
+                await conn.execute("RESET statement_timeout")
             await staging.drop(staged)
     done.rejected.sort(key=lambda rejected: rejected.line)
     return done
