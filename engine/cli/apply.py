@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import Packs, confirmed, err, load, out, with_runtime
+from engine.cli.console import Packs, confirmed, err, load, out
 from engine.cli.plan import show
+from engine.cli.work import with_runtime
 from engine.lifecycle.apply import Applied, apply
 from engine.lifecycle.plan import check_applicable, plan
 from engine.runtime import Runtime

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from engine.cli.common import AsUser, acting, err, out, progress_bar, show_issues, source_texts, with_runtime
+from engine.cli.console import err, out, progress_bar, show_issues, source_texts
+from engine.cli.work import AsUser, acting, with_runtime
 from engine.plan.request import RecordQuery
 from engine.records.export import export as export_records
 from engine.records.export import export_fields

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from engine.base.settings import Settings
-from engine.cli.common import IN_TREE, SHIPPED, out, pack_folders, progress_bar, with_runtime
+from engine.cli.console import IN_TREE, SHIPPED, out, pack_folders, progress_bar
+from engine.cli.work import with_runtime
 from engine.db.migrations import drop_tenant
 from engine.http.serve import run
 from engine.identity.logins import change_login, create_login, list_logins

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from engine.base.settings import Settings
-from engine.cli.common import out, with_runtime
+from engine.cli.console import out
+from engine.cli.work import with_runtime
 from engine.db import embedded
 from engine.db.migrations import behind
 from engine.db.pool import place_of

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
-from engine.cli.common import Packs, err, load, out, table
+from engine.cli.console import Packs, err, load, out, table
 from engine.plan.names import Names
 from engine.release import release as releases
 from engine.sql import expression
@@ -60,8 +60,10 @@ def explain(text: Text, obj: Of, path: In = Path(), packs: Packs = None) -> None
 @app.command()
 def functions(name: Annotated[str | None, typer.Argument(help="One function, for its whole page.")] = None) -> None:
     """List the functions, or show one."""
-    rows = [(f.signature, f.group, f.doc, (f.name, *f.aliases), f.examples) for f in FUNCTIONS.values() if not f.operator]
-    rows += [(f"{a.name}(set.field)", "aggregates", a.doc, (a.name, *a.aliases), a.examples) for a in AGGREGATES.values()]
+    scalar = [f for f in FUNCTIONS.values() if not f.operator]
+    rows = [(f.signature, f.group, f.doc, (f.name, *f.aliases), f.examples) for f in scalar]
+    sets = AGGREGATES.values()
+    rows += [(f"{a.name}(set.field)", "aggregates", a.doc, (a.name, *a.aliases), a.examples) for a in sets]
     entries = [row for row in rows if name is None or name.upper() in row[3]]
     if not entries:
         err.print(f"there is no function {name}", markup=False)

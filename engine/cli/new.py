@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import err, out
+from engine.cli.console import err, out
 from metamodel.names import NAME, valid
 
 app = typer.Typer(help="Scaffolds.", no_args_is_help=True)

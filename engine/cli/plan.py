@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import Packs, load, out, with_runtime
+from engine.cli.console import Packs, load, out
+from engine.cli.work import with_runtime
 from engine.lifecycle.plan import Plan, lines, plan
 from engine.runtime import Runtime
 from metamodel.load import Loaded

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import AsUser, acting, out, table, with_runtime
+from engine.cli.console import out, table
+from engine.cli.work import AsUser, acting, with_runtime
 from engine.reports.export import report_csv, report_rows
 from engine.reports.run import ReportResult, listed, run_report
 from engine.runtime import Runtime

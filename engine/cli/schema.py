@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import out
+from engine.cli.console import out
 
 app = typer.Typer(help="JSON Schemas for editors.", no_args_is_help=True)
 

@@ -11,7 +11,7 @@ import typer
 
 from engine.automation.worker import work
 from engine.base.settings import Settings
-from engine.cli.common import out
+from engine.cli.console import out
 from engine.http.logs import configure
 from engine.http.serve import run
 from engine.runtime import follow, running

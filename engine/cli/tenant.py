@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import confirmed, out, table, with_runtime
+from engine.cli.console import confirmed, out, table
+from engine.cli.work import with_runtime
 from engine.db.migrations import drop_tenant
 from engine.runtime import Runtime
 from engine.tenants.directory import find, tenants

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import typer
 
-from engine.cli.common import out, table, with_runtime
+from engine.cli.console import out, table
 from engine.cli.user import Login, Tenant, login_user
+from engine.cli.work import with_runtime
 from engine.db.transaction import in_transaction
 from engine.identity.tokens import Token, create_token, list_tokens, revoke_token
 from engine.runtime import Runtime

@@ -12,7 +12,8 @@ import typer
 
 from engine.base.context import OPERATOR, Context
 from engine.base.errors import Refused
-from engine.cli.common import err, out, table, with_runtime
+from engine.cli.console import err, out, table
+from engine.cli.work import with_runtime
 from engine.identity.logins import change_login, create_login, list_logins
 from engine.plan.request import RecordWrite
 from engine.records.lookup import ids_by_key

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.common import Packs, err, out, pack_folders, show_issues, source_texts
+from engine.cli.console import Packs, err, out, pack_folders, show_issues, source_texts
 from metamodel.issues import Issue, PackError
 from metamodel.load import load_packs, load_tenant
 

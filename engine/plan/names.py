@@ -18,7 +18,7 @@ from engine.plan.access import NOTHING, Rights, three_valued
 from engine.release.identity import entered_at
 from engine.release.release import Release, TableRef
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, children
-from metamodel.formula.types import BOOLEAN, TEXT
+from metamodel.formula.types import BOOLEAN, TEXT, Type
 from metamodel.kinds.process import Stage
 from metamodel.type_formulas import ModelSchema
 
@@ -134,39 +134,53 @@ class Names:
     def _columns(self, node: Node, rows: tuple[str, ...]) -> Node:
         match node:
             case Field():
-                return self._field(node)
+                return self._field(node, rows)
             case Property():
-                return self._property(node)
+                return self._property(node, rows)
             case Aggregate():
                 return self._aggregate(node, rows)
             case Call(type=kind, function=function, args=args):
                 done = tuple(self._columns(arg, rows) for arg in args)
-                return self._stage_test(function, args, done) or Call(kind, function, done)
+                return self._stage_test(function, args, rows) or Call(kind, function, done)
         return node
 
-    def _field(self, node: Field) -> Node:
+    def _field(self, node: Field, rows: tuple[str, ...]) -> Node:
         declared = self.release.object(node.object).fields[node.name]
         column: Node
         if declared.formula:
             key = (node.object, node.name)
             if key not in self._computed:
                 self._computed[key] = self._columns(self.release.model.typed[declared.formula.key], (node.object,))
-            column = _shift(self._computed[key], node)
+            column = _reached(_shift(self._computed[key], node), node)
         else:
             column = replace(node, name=self.release.column(node.object, node.name))
-        where = self.rights.where_readable(node.object, node.name) if self.rights else None
-        if where is None:
-            return column
-        allowed = self.grant(where, node.object)
-        assert allowed is not None
-        blank = node.type.blank()
-        return Call(blank, "if", (_shift(allowed, node), column, Literal(blank, None)))
+        return self._masked(column, node, rows)
 
-    def _property(self, node: Property) -> Node:
+    def _masked(self, value: Node, node: Field, rows: tuple[str, ...]) -> Node:
+        """The value of a cell, blank where the reader may not see it or a lookup on the way to it."""
+        allowed = self._allowed((*node.path, node.name), node, rows)
+        blank = node.type.blank()
+        return Call(blank, "if", (allowed, value, Literal(blank, None))) if allowed else value
+
+    def _allowed(self, names: tuple[str, ...], node: Field | Aggregate, rows: tuple[str, ...], up: int = 0) -> Node | None:
+        """Where the reader sees all cells at `names`, one after the other from the row; None for everywhere."""
+        if self.rights is None:
+            return None
+        level, image = (node.level, node.image) if isinstance(node, Field) else (up, "new")
+        obj, found = rows[level - up], []
+        for n, name in enumerate(names):
+            where = self.grant(self.rights.where_readable(obj, name), obj)
+            if where is not None:
+                found.append(_shift(where, Field(BOOLEAN, names[:n], obj, name, level, image)))
+            obj = self._target(obj, name) if n < len(names) - 1 else obj
+        return found[0] if len(found) == 1 else Call(BOOLEAN.blank(), "and", tuple(found)) if found else None
+
+    def _property(self, node: Property, rows: tuple[str, ...]) -> Node:
         if node.name == "entered_at":
             column = self.release.column(node.field.object, node.field.name)
-            return replace(node.field, name=entered_at(column), type=node.type)
-        held = self._field(node.field)
+            entered = replace(node.field, name=entered_at(column), type=node.type)
+            return self._masked(entered, replace(node.field, type=node.type), rows)
+        held = self._field(node.field, rows)
         pairs: list[Node] = []
         for stage in self._stages(node.field):
             value: Value = STAGE_PROPERTIES[node.name](stage)
@@ -179,7 +193,7 @@ class Names:
         process = self.release.model.stage_process(declared)
         return process.stages.values() if process else ()
 
-    def _stage_test(self, function: str, args: tuple[Node, ...], done: tuple[Node, ...]) -> Node | None:
+    def _stage_test(self, function: str, args: tuple[Node, ...], rows: tuple[str, ...]) -> Node | None:
         """`stage.category = "open"` is a test of the stage itself, which an index can serve."""
         if function not in ("=", "<>") or len(args) != 2:
             return None
@@ -191,7 +205,7 @@ class Names:
                 )
                 if not fitting:
                     return Literal(BOOLEAN, function == "<>")
-                test = Call(BOOLEAN, "in", (self._field(prop.field), *fitting))
+                test = Call(BOOLEAN, "in", (self._field(prop.field, rows), *fitting))
                 return test if function == "=" else Call(BOOLEAN, "not", (test,))
         return None
 
@@ -203,6 +217,8 @@ class Names:
         if node.relation is None or node.via is None:
             return replace(node, where=where, value=value, by=by)
         access = self.visible(node.object)
+        if allowed := self._allowed(node.path, node, inner, up=1):
+            where = allowed if where is None else Call(BOOLEAN, "and", (allowed, where))
         return PlannedAggregate(
             type=node.type, function=node.function, path=node.path, relation=node.relation, object=node.object,
             via=self.release.column(node.object, node.via), where=where, value=value, by=by, level=0, image="new",
@@ -235,6 +251,15 @@ def _map_hops(tree: Node, change: Callable[[str], str]) -> Node:
         return replace(node, path=tuple(map(change, node.path))) if node.level == depth else node
 
     return _map_rows(tree, move)
+
+
+def _reached(value: Node, node: Field) -> Node:
+    """What is computed in the row at the end of a path: blank where there is no row, whatever it would be of blanks."""
+    if node.path == () or isinstance(value, Field):
+        return value
+    there = replace(node, type=Type("reference", of=node.object), name="id")
+    blank = node.type.blank()
+    return Call(blank, "if", (Call(BOOLEAN, "isblank", (there,)), Literal(blank, None), value))
 
 
 def _shift(tree: Node, to: Field) -> Node:

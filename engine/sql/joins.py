@@ -96,7 +96,7 @@ def frame(
 
 def _hop(made: Frame, join: Join) -> None:
     before = made.hops[join.image, join.path[:-1]]
-    joined = qualified(join.table).alias(f"j{len(made.hops)}" + "i" * len(made.outer))
+    joined = qualified(join.table).alias()
     inner = frame(made.environment, {"new": joined}, join.inner, (join.condition,))
     on = [of(joined, "id", Uuid()) == of(before, join.column, Uuid()), of(joined, "deleted_at", DateTime()).is_(None)]
     if join.condition is not None:

@@ -1,15 +1,20 @@
 """The example `hardware_sales`: what its reports must say about the public CRM set, computed by SQLite from the files.
 
-The set is not part of the project; `FIELDWRIGHT_MAVEN_CRM` names the folder with its CSV files.
+The set is not part of the project; `FIELDWRIGHT_MAVEN_CRM` names the folder with its CSV files (or it lies in
+`shared/data/maven_crm` beside the project).
 """
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +22,19 @@ from typing import Any
 import pytest
 import yaml
 
+from engine.lifecycle.apply import apply
+from engine.records.importing import Imported, import_csv
+from engine.records.mapping import load_mapping, mapping_of
+from engine.reports.run import run_report
+from metamodel.load import load_tenant
+from tests.tenancy import PACKS, context, opened, read, sql
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hardware_sales"
-DATA = Path(os.environ.get("FIELDWRIGHT_MAVEN_CRM", "missing"))
+BESIDE = Path(__file__).parents[3] / "shared" / "data" / "maven_crm"
+DATA = Path(os.environ.get("FIELDWRIGHT_MAVEN_CRM", BESIDE))
 FILES = ("accounts", "products", "sales_teams", "sales_pipeline")
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="FIELDWRIGHT_MAVEN_CRM names no folder")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="FIELDWRIGHT_MAVEN_CRM names no folder with the data set")
 
 Table = list[tuple[Any, ...]]
 
@@ -201,3 +214,137 @@ def test_generated_keys_are_unique_and_fit_the_rules_of_core() -> None:
     assert len(set(slugs)) == len(slugs) == 41
     codes = [re.sub(r"[^A-Z]+", "-", name.upper()) for (name,) in ask("SELECT DISTINCT manager FROM sales_teams")]
     assert all(len(code) <= 20 for code in codes) and len(set(codes)) == 6
+
+
+@dataclass(slots=True)
+class Imports:
+    """The database after the whole import, and what each step said: by the mapping's name."""
+
+    url: str
+    dry: dict[str, Imported] = field(default_factory=dict)
+    done: dict[str, Imported] = field(default_factory=dict)
+    again: dict[str, Imported] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def imports(new_database: Callable[[], str]) -> Imports:
+    """Each mapping in turn: a dry run without its value maps, then the import as it ships."""
+    made = Imports(new_database())
+    asyncio.run(_import(made))
+    return made
+
+
+async def _import(made: Imports) -> None:
+    async with opened(made.url) as rt:
+        release = (await apply(rt, "hardware", load_tenant(EXAMPLE / "tenant.yaml", [EXAMPLE / "packs", PACKS]))).release
+        ctx = context(release, door="import")
+        for path in sorted((EXAMPLE / "imports").glob("*.yaml")):
+            shipped, plain = load_mapping(path), yaml.safe_load(path.read_text("utf-8"))
+            plain["columns"] = {
+                name: {key: value for key, value in source.items() if key != "map"} if isinstance(source, dict) else source
+                for name, source in plain["columns"].items()
+            }
+            data = DATA / plain["file"]
+            made.dry[shipped.name] = await import_csv(rt, ctx, release, mapping_of(plain), data, dry_run=True)
+            made.done[shipped.name] = await import_csv(rt, ctx, release, shipped, data)
+            if shipped.name in ("products", "accounts"):
+                made.again[shipped.name] = await import_csv(rt, ctx, release, shipped, data)
+
+
+def lines_where(table: str, column: str, value: str) -> set[int]:
+    """The lines of a file whose cell in a column is that text."""
+    with (DATA / f"{table}.csv").open(encoding="utf-8-sig", newline="") as file:
+        return {number for number, row in enumerate(csv.DictReader(file), start=2) if row[column] == value}
+
+
+def faulty(done: Imported, pointer: str) -> dict[int, str]:
+    return {r.line: f.detail for r in done.rejected for f in r.faults if f.pointer == pointer}
+
+
+def test_a_dry_run_without_value_maps_names_each_defect_row_by_row(imports: Imports) -> None:
+    deals = imports.dry["opportunities"]
+    products = faulty(deals, "/product")
+    assert set(products) == lines_where("sales_pipeline", "product", "GTXPro") and len(products) == 1480
+    assert set(products.values()) == {'there is no product with name "GTXPro"'}
+    # A stage that is no option is a fault of every row; a missing account is none, since no won deal lacks it.
+    assert len(faulty(deals, "/stage")) == len(deals.rejected) - len(set(products)) == 8800 - 1480
+    assert not faulty(deals, "/account") and not faulty(deals, "/owner")
+    sectors = faulty(imports.dry["accounts"], "/sector")
+    assert set(sectors) == lines_where("accounts", "sector", "technolgy") and len(sectors) == 12
+    assert {r.line for r in imports.dry["accounts"].rejected} == set(sectors)
+    assert len(faulty(imports.dry["products"], "/series")) == 7 and len(faulty(imports.dry["teams"], "/region")) == 6
+    assert all(done.dry_run for done in imports.dry.values())
+
+
+async def test_with_the_shipped_mappings_the_import_is_complete(imports: Imports) -> None:
+    assert all(not done.rejected for done in imports.done.values()), imports.done
+    assert {name: done.created for name, done in imports.done.items()} == {
+        "products": 7, "teams": 6, "managers": 6, "agents": 35, "team_managers": 0, "accounts": 85, "account_parents": 0,
+        "opportunities": 8800,
+    }  # fmt: skip
+    assert imports.done["team_managers"].updated == 6 and imports.done["account_parents"].updated == 85
+    assert {name: (done.created, done.updated) for name, done in imports.again.items()} == {
+        "products": (0, 7), "accounts": (0, 85),
+    }  # fmt: skip
+    async with opened(imports.url) as rt:
+        release = await rt.store.release("hardware")
+        assert len(await read(rt, release, "account", "id", where='country = "Philippines"')) == 1
+        assert len(await read(rt, release, "account", "id", where='country = "Philipines"')) == 0
+        revenue = sum(row["revenue"] for row in await read(rt, release, "account", "revenue"))
+        assert revenue == sum(Decimal(text) * 1_000_000 for (text,) in ask("SELECT revenue FROM accounts"))
+        parents = {r["name"]: r["parent.name"] for r in await read(rt, release, "account", "name", "parent.name")}
+        assert parents == dict(ask("SELECT account, subsidiary_of FROM accounts"))
+    counted = await sql(imports.url, "SELECT count(*) FILTER (WHERE account IS NULL) AS a, count(*) FILTER (WHERE engage_date IS NULL) AS e, "
+                        "count(*) FILTER (WHERE amount IS NULL) AS v FROM t_hardware.opportunity")  # fmt: skip
+    assert tuple(counted[0]) == (1425, 500, 2089)
+    doors = await sql(imports.url, "SELECT DISTINCT door FROM t_hardware._history WHERE object = 'opportunity'")
+    assert [row["door"] for row in doors] == ["historical import"]
+
+
+async def test_original_dates_and_owners_are_kept(imports: Imports) -> None:
+    rows = await sql(
+        imports.url, "SELECT o.external_id, u.name, (o.created_at AT TIME ZONE 'America/New_York')::date::text AS made, "
+        "(o.stage__entered_at AT TIME ZONE 'America/New_York')::date::text AS moved "
+        'FROM t_hardware.opportunity o JOIN t_hardware."user" u ON u.id = o.owner WHERE o.engage_date IS NOT NULL',
+    )  # fmt: skip
+    wanted = ask(
+        "SELECT opportunity_id, sales_agent, engage_date, coalesce(close_date, engage_date) FROM sales_pipeline "
+        "WHERE engage_date IS NOT NULL"
+    )
+    assert sorted(map(tuple, rows)) == sorted(wanted) and len(rows) == 8300
+
+
+async def result(url: str, name: str) -> tuple[Table, dict[str, Any]]:
+    async with opened(url) as rt:
+        release = await rt.store.release("hardware")
+        found = await run_report(rt, context(release), release, name)
+        assert found.totals is not None
+        rows = [tuple(row.values()) for row in json.loads(found.body, parse_float=Decimal)]
+        return rows, json.loads(found.totals, parse_float=Decimal)
+
+
+REPORTS: dict[str, Callable[[], Table]] = {
+    "deals_by_stage": deals_by_stage,
+    "won_by_region": won_by_region,
+    "won_by_series": won_by_series,
+    "win_rate_by_manager": lambda: win_rate_by("manager"),
+    "win_rate_by_sector": lambda: win_rate_by("sector"),
+    "won_by_month": won_by_month,
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+async def test_each_report_says_what_sqlite_computes_from_the_files(imports: Imports, name: str) -> None:
+    got, total = await result(imports.url, name)
+    wanted = REPORTS[name]()
+    if name == "deals_by_stage":
+        order = ["prospecting", "engaging", "won", "lost"]
+        wanted = sorted(wanted, key=lambda row: order.index(row[0]))
+    if name.startswith("win_rate"):
+        assert [row[:3] for row in got] == [row[:3] for row in wanted]
+        assert all(abs(float(g[3]) - w[3]) < 1e-12 for g, w in zip(got, wanted, strict=True))
+        assert (total["won"], total["lost"]) == (4238, 2473)
+    else:
+        assert [(row[0], row[1], row[2] or 0) for row in got] == wanted
+        assert (total["deals"], total["amount"]) == (sum(row[1] for row in wanted), sum(row[2] for row in wanted))
+    assert {report["name"] for report in declared("report")} == set(REPORTS)

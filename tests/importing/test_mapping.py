@@ -63,8 +63,8 @@ async def test_formats_and_forms_of_values(store: Store) -> None:
         "c,2024-02-29,now,maybe,pink,x%,1.5\n"
     ))  # fmt: skip
     assert await store.parts("sku", "made_on", "seen_at", "fragile", "tags", "share", "pieces") == [
-        ("a", "2024-02-29", "2024-01-31T00:00:00Z", True, ["red", "blue"], Decimal("0.15"), 5),
-        ("b", None, "2024-01-31T08:00:00Z", False, None, Decimal("0.5"), None),
+        ("a", "2024-02-29", "2024-01-31T00:00:00+00:00", True, ["red", "blue"], Decimal("0.15"), 5),
+        ("b", None, "2024-01-31T08:00:00+00:00", False, None, Decimal("0.5"), None),
     ]
     found = faults(done)
     assert {f[0] for f in found} == {4}

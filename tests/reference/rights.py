@@ -104,7 +104,8 @@ class View:
 
     def steps(self, path: ast.Path, objects: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         steps = list(path.steps)
-        if steps[0].name.startswith("$"):
+        if steps[0].name == "$user":
+            yield "user", steps[1].name
             return
         obj = objects[0]
         if steps[0].name == "this":
@@ -251,12 +252,14 @@ class Formula:
         if names[0] == "$user":
             return self.view.user[names[1]]
         obj, row = rows[0]
-        value = self.view.at(obj, row, names)
-        boolean = self.view.world.model.objects[obj].fields[names[0]].type == "boolean"
-        return False if boolean and value is None and not self.three else value
+        if names[0] == "this":
+            (obj, row), names = rows[-1], names[1:]
+        return self.view.at(obj, row, names)
 
     def logic(self, op: str, values: list[Any]) -> bool | None:
         decisive = op == "or"
+        if not self.three:
+            values = [value is True for value in values]
         if any(value is decisive for value in values):
             return decisive
         return None if self.three and None in values else not decisive

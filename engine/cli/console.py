@@ -1,39 +1,27 @@
-"""What verbs share: settings, the running runtime, the acting user, and how refusals and issues are shown."""
+"""What verbs print, and where they find packs: nothing here touches the database."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import structlog
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.base.context import OPERATOR, Actor, Context
 from engine.base.errors import Refused
-from engine.base.settings import Settings
-from engine.identity.logins import list_logins
-from engine.identity.resolve import attributes
-from engine.release.release import Release
-from engine.runtime import Runtime, running
 from metamodel.issues import Issue, PackError, render
 from metamodel.load import Loaded, load_packs, load_tenant
 
-T = TypeVar("T")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 SHIPPED = Path(__file__).parents[1] / "packs"
 IN_TREE = Path(__file__).parents[2] / "tenant_configs"
 
-AsUser = Annotated[
-    str | None, typer.Option("--as", help="Login of the user to act as (default: the operator, who may do everything).")
-]
 Packs = Annotated[
     list[Path] | None, typer.Option("--packs", help="A folder that holds packs; may be given several times.")
 ]
@@ -49,7 +37,8 @@ def guarded(app: Callable[[], Any]) -> None:
         show_issues(error.issues, {})
     except ValidationError as error:
         for problem in error.errors():
-            err.print(f"error: FIELDWRIGHT_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}", markup=False)
+            name = "_".join(map(str, problem["loc"])).upper()
+            err.print(f"error: FIELDWRIGHT_{name}: {problem['msg']}", markup=False)
     except KeyboardInterrupt:
         sys.exit(130)
     else:
@@ -71,34 +60,6 @@ def show_issues(issues: Iterable[Issue], sources: Mapping[str, str]) -> None:
     """Every issue with its place, source line, caret and hint."""
     for issue in issues:
         err.print(render(issue, sources), markup=False)
-
-
-def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
-    """Runs `work` on a runtime that is opened and closed around it."""
-    # A command's output is its answer; what the rooms log goes to the server's logs, warnings excepted.
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(40),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
-
-    async def run() -> T:
-        async with running(Settings()) as rt:
-            return await work(rt)
-
-    return asyncio.run(run())
-
-
-async def acting(rt: Runtime, release: Release, login: str | None, door: str = "cli") -> Context:
-    """The context of a command: of the user with that login, else of the operator."""
-    settings = release.model.settings
-    actor = OPERATOR
-    if login is not None:
-        known = {entry.login.lower(): entry for entry in await list_logins(rt, release)}
-        found = known.get(login.lower())
-        if found is None or not found.active:
-            raise Refused("user.unknown", f'there is no active login "{login}"')
-        actor = Actor(found.user, found.roles, await attributes(rt, release, found.user))
-    return Context(actor, release.tenant, time_zone=settings.time_zone, locale=settings.locales[0], door=door)
 
 
 def pack_folders(given: Sequence[Path] | None, beside: Path | None = None) -> list[Path]:
