@@ -111,7 +111,7 @@ def _indexes(release: Release, obj: Object, table: str) -> Iterator[Index]:
     """Every lookup is indexed, since child sets and deletes follow it backwards; the rest is declared."""
     column = {f.name: release.column(obj.name, f.name) for f in release.stored(obj.name)}
     seen: set[tuple[str, ...]] = set()
-    unique = [(f.name,) for f in release.stored(obj.name) if f.unique] + list(obj.unique.values())
+    unique = [(f.name,) for f in release.stored(obj.name) if f.unique and not f.system] + list(obj.unique.values())
     for fields in unique:
         columns = tuple(column[f] for f in fields)
         seen.add(columns)

@@ -91,7 +91,8 @@ class Names:
         """One field of the row itself, over columns."""
         shape = self._all.object(obj)
         assert shape is not None
-        return self.tree(Field(shape.fields[name].type, (), obj, name, 0, image), obj)
+        kind = shape.fields[name].type
+        return self.tree(Field(kind if self.rights is None else shown(kind), (), obj, name, 0, image), obj)
 
     def grant(self, condition: Node | None, obj: str) -> Node | None:
         """A condition of a grant over columns, three-valued, in the system's view whatever this view is."""
@@ -159,8 +160,8 @@ class Names:
     def _masked(self, value: Node, node: Field, rows: tuple[str, ...]) -> Node:
         """The value of a cell, blank where the reader may not see it or a lookup on the way to it."""
         allowed = self._allowed((*node.path, node.name), node, rows)
-        blank = node.type.blank()
-        return Call(blank, "if", (allowed, value, Literal(blank, None))) if allowed else value
+        blank = _blank(node.type)
+        return Call(blank.type, "if", (allowed, value, blank)) if allowed else value
 
     def _allowed(self, names: tuple[str, ...], node: Field | Aggregate, rows: tuple[str, ...], up: int = 0) -> Node | None:
         """Where the reader sees all cells at `names`, one after the other from the row; None for everywhere."""
@@ -227,6 +228,11 @@ class Names:
         )
 
 
+def shown(kind: Type) -> Type:
+    """The type of a cell in an answer, where a hidden yes or no is neither."""
+    return kind.blank() if kind.kind == "boolean" else kind
+
+
 def with_image(tree: Node, image: Image) -> Node:
     """The tree over another image of its own row."""
 
@@ -258,8 +264,13 @@ def _reached(value: Node, node: Field) -> Node:
     if node.path == () or isinstance(value, Field):
         return value
     there = replace(node, type=Type("reference", of=node.object), name="id")
-    blank = node.type.blank()
-    return Call(blank, "if", (Call(BOOLEAN, "isblank", (there,)), Literal(blank, None), value))
+    blank = _blank(node.type)
+    return Call(blank.type, "if", (Call(BOOLEAN, "isblank", (there,)), blank, value))
+
+
+def _blank(kind: Type) -> Literal:
+    """What stands for a value that is not to be had: a condition that can not be unknown is false."""
+    return NOTHING if kind == BOOLEAN else Literal(kind.blank(), None)
 
 
 def _shift(tree: Node, to: Field) -> Node:

@@ -9,7 +9,7 @@ from typing import Any
 from engine.base.errors import Fault, Refused
 from engine.base.limits import PAGE_MAX
 from engine.plan.access import Rights
-from engine.plan.names import Join, Names
+from engine.plan.names import Join, Names, shown
 from engine.plan.request import RecordQuery
 from engine.plan.values import from_text
 from engine.release.release import TableRef
@@ -168,7 +168,7 @@ def _path(key: str, obj: str, names: Names, faults: list[Fault], pointer: str) -
             )
             return None
         if depth == len(steps) - 1:
-            kind = found.type.blank(found.type.nullable or depth > 0)
+            kind = shown(found.type.blank(found.type.nullable or depth > 0))
             return names.tree(Field(kind, tuple(steps[:-1]), shape.name, step), obj)
         shape = names.schema.object(found.target) if found.target else None
     return None

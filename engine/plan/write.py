@@ -371,7 +371,7 @@ def _references(
 
 def _uniques(release: Release, obj: str, operation: Operation, given: frozenset[str]) -> list[Unique]:
     declared = release.object(obj)
-    keys: list[tuple[str, tuple[str, ...]]] = [(f.name, (f.name,)) for f in release.stored(obj) if f.unique]
+    keys: list[tuple[str, tuple[str, ...]]] = [(f.name, (f.name,)) for f in release.stored(obj) if f.unique and not f.system]
     keys += [(fields[0], fields) for fields in declared.unique.values()]
     found = []
     for name, fields in keys:

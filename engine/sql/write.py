@@ -65,6 +65,7 @@ Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
 
 ENTERED = "_entered_at"
 """The payload's key for the time at which a historical record entered its stage."""
+ONE = literal(1, BigInteger(), literal_execute=True)
 MISSING, STALE = -1, -2
 FAILED, REFERENCE, UNIQUE, IN_USE = 10_000, 20_000, 30_000, 40_000
 
@@ -113,7 +114,9 @@ def _raw(plan: WritePlan) -> CTE:
         func.json_to_recordset(slot("payload", JSON())).table_valued(*fields, name="x").render_derived(with_types=True)
     )
     missing = [cast(null(), COLUMN_TYPES[c.type]).label(c.name) for c in plan.columns if not c.given]
-    return materialized(select(*rows.c, *missing).cte("raw"))
+    given = select(*rows.c, *missing)
+    # The one row of a single write is planned as one, not as the hundred that a function is taken to return.
+    return materialized((given.limit(ONE) if plan.single else given).cte("raw"))
 
 
 def materialized(cte: CTE) -> CTE:
@@ -461,7 +464,8 @@ def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> S
     values = [expression.value(o.tree, shown.row).label(o.key) for o in plan.outputs]
     order = of(new, "_ord", Integer())
     where = [expression.grants(plan.visible, shown.row)] if plan.visible is not None else []
-    rows = select(*values).select_from(shown.source).where(*where).order_by(order).subquery("r")
+    found = select(*values).select_from(shown.source).where(*where)
+    rows = (found if plan.single else found.order_by(order)).subquery("r")
     aggregate = func.row_to_json(rows.table_valued()) if plan.single else func.json_agg(rows.table_valued())
     body = select(cast(aggregate, Text)).scalar_subquery()
     if plan.operation == "create":

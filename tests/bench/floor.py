@@ -30,18 +30,19 @@ SELECT row_to_json(r)::text FROM (
   WHERE o.id = $1 AND o.deleted_at IS NULL
 ) r
 """
+# The limit is a constant of the text: with a parameter PostgreSQL plans the statement anew at every run.
 PAGE = """
 SELECT coalesce(json_agg(r)::text, '[]') FROM (
   SELECT o.name, o.amount, o.stage, a.name AS "account.name"
   FROM floor.opportunity o LEFT JOIN floor.account a ON a.id = o.account
-  WHERE o.stage = $1 AND o.deleted_at IS NULL ORDER BY o.amount DESC, o.id DESC LIMIT $2
+  WHERE o.stage = $1 AND o.deleted_at IS NULL ORDER BY o.amount DESC, o.id DESC LIMIT {limit:d}
 ) r
 """
 EXPECTED = """
 SELECT coalesce(json_agg(r)::text, '[]') FROM (
   SELECT o.name, o.amount, o.probability, o.amount * o.probability AS expected
   FROM floor.opportunity o
-  WHERE o.stage = $1 AND o.deleted_at IS NULL ORDER BY o.amount DESC, o.id DESC LIMIT $2
+  WHERE o.stage = $1 AND o.deleted_at IS NULL ORDER BY o.amount DESC, o.id DESC LIMIT {limit:d}
 ) r
 """
 BY_STAGE = """
@@ -130,11 +131,11 @@ def floor_app(url: str) -> FastAPI:
 
     @app.get("/opportunities")
     async def page(stage: str, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Response:
-        return Response(f'{{"items":{await pool.text(PAGE, stage, limit)}}}', media_type=JSON)
+        return Response(f'{{"items":{await pool.text(PAGE.format(limit=limit), stage)}}}', media_type=JSON)
 
     @app.get("/expected")
     async def expected(stage: str, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Response:
-        return Response(f'{{"items":{await pool.text(EXPECTED, stage, limit)}}}', media_type=JSON)
+        return Response(f'{{"items":{await pool.text(EXPECTED.format(limit=limit), stage)}}}', media_type=JSON)
 
     @app.get("/by-stage")
     async def by_stage() -> Response:

@@ -105,7 +105,8 @@ class View:
     def steps(self, path: ast.Path, objects: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         steps = list(path.steps)
         if steps[0].name == "$user":
-            yield "user", steps[1].name
+            if steps[1].name != "id":
+                yield "user", steps[1].name
             return
         obj = objects[0]
         if steps[0].name == "this":
