@@ -18,6 +18,10 @@ HOME = Path(__file__).resolve().parents[1] / ".fieldwright" / "tests"
 PREFIX = "fwtest"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files of the tests that run anew")
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The URL of the server: `FIELDWRIGHT_DATABASE_URL`, else an embedded one that all test processes share."""

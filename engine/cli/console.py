@@ -28,7 +28,7 @@ Packs = Annotated[
 
 
 def guarded(app: Callable[[], Any]) -> None:
-    """Runs the application; refusals and pack problems are printed and exit with 1."""
+    """Runs the application; refusals, pack problems and unusable files are printed and exit with 1."""
     try:
         app()
     except Refused as refused:
@@ -39,6 +39,8 @@ def guarded(app: Callable[[], Any]) -> None:
         for problem in error.errors():
             name = "_".join(map(str, problem["loc"])).upper()
             err.print(f"error: FIELDWRIGHT_{name}: {problem['msg']}", markup=False)
+    except OSError as error:
+        err.print(f"error: {error.filename or 'file'}: {error.strerror or error}", markup=False)
     except KeyboardInterrupt:
         sys.exit(130)
     else:
@@ -108,7 +110,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable
         made.add_column(header, justify="right" if n in aligned else "left", overflow="fold")
     for row in rows:
         made.add_row(*row)
-    out.print(made, markup=False)
+    # Only a terminal has a width: in a pipe a folded cell would be two.
+    shown = out if out.is_terminal else Console(width=10_000, highlight=False)
+    shown.print(made, markup=False)
 
 
 def progress_bar() -> Progress:

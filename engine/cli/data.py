@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TaskID
 
+from engine.base.errors import Refused
 from engine.cli.console import err, out, progress_bar, show_issues, source_texts
 from engine.cli.work import AsUser, acting, with_runtime
 from engine.plan.request import RecordQuery
@@ -36,6 +37,8 @@ def import_(
 ) -> None:
     """Import CSV files. Good rows are written, the others are reported with their line; then the exit code is 1."""
     files = sorted(mapping.glob("*.yaml")) if mapping.is_dir() else [mapping]
+    if not files:
+        raise Refused("import.mapping", f"{mapping} holds no mapping")
     pairs = []
     for file in files:
         found = _mapping(file)

@@ -12,6 +12,7 @@ import typer
 
 from engine.cli.console import Packs, err, out, pack_folders, show_issues, source_texts
 from metamodel.issues import Issue, PackError
+from metamodel.kinds.common import in_locale
 from metamodel.load import load_packs, load_tenant
 
 
@@ -44,6 +45,11 @@ def validate(
         model = loaded.model
         formulas, seconds = len(model.typed), time.perf_counter() - began
         out.print(f"ok: {len(model.objects)} objects, {formulas} formulas, {seconds:.2f} s", markup=False)
+        if file.is_file():
+            out.print(f"{loaded.tenant.name}: {in_locale(loaded.tenant.label, 'en')}", markup=False)
+        for pack in model.packs.values():
+            said = ". ".join(filter(None, (in_locale(pack.label, "en"), in_locale(pack.description, "en"))))
+            out.print(f"  {pack.name} {pack.version}  {said}", markup=False)
 
 
 def _print(issues: tuple[Issue, ...], format_: Format) -> None:

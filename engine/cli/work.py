@@ -13,6 +13,7 @@ import typer
 from engine.base.context import OPERATOR, Actor, Context
 from engine.base.errors import Refused
 from engine.base.settings import Settings
+from engine.db.sqlstate import translate
 from engine.identity.logins import list_logins
 from engine.identity.resolve import attributes
 from engine.release.release import Release
@@ -26,7 +27,7 @@ AsUser = Annotated[
 
 
 def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
-    """Runs `work` on a runtime that is opened and closed around it."""
+    """Runs `work` on a runtime that is opened and closed around it. An error of the database is raised as Refused."""
     # A command's output is its answer; what the rooms log goes to the server's logs, warnings excepted.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(40),
@@ -37,7 +38,15 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
         async with running(Settings()) as rt:
             return await work(rt)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except (Refused, OSError):
+        raise
+    except Exception as error:
+        wanted = translate(error)
+        if wanted is error:
+            raise
+        raise wanted from error
 
 
 async def acting(rt: Runtime, release: Release, login: str | None, door: str = "cli") -> Context:

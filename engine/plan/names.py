@@ -160,8 +160,11 @@ class Names:
     def _masked(self, value: Node, node: Field, rows: tuple[str, ...]) -> Node:
         """The value of a cell, blank where the reader may not see it or a lookup on the way to it."""
         allowed = self._allowed((*node.path, node.name), node, rows)
-        blank = _blank(node.type)
-        return Call(blank.type, "if", (allowed, value, blank)) if allowed else value
+        if allowed is None:
+            return value
+        blank = node.type.blank()
+        seen = Call(blank, "if", (allowed, value, Literal(blank, None)))
+        return Call(BOOLEAN, "=", (seen, Literal(BOOLEAN, True))) if node.type == BOOLEAN else seen
 
     def _allowed(self, names: tuple[str, ...], node: Field | Aggregate, rows: tuple[str, ...], up: int = 0) -> Node | None:
         """Where the reader sees all cells at `names`, one after the other from the row; None for everywhere."""
@@ -264,13 +267,8 @@ def _reached(value: Node, node: Field) -> Node:
     if node.path == () or isinstance(value, Field):
         return value
     there = replace(node, type=Type("reference", of=node.object), name="id")
-    blank = _blank(node.type)
+    blank = NOTHING if node.type == BOOLEAN else Literal(node.type.blank(), None)
     return Call(blank.type, "if", (Call(BOOLEAN, "isblank", (there,)), blank, value))
-
-
-def _blank(kind: Type) -> Literal:
-    """What stands for a value that is not to be had: a condition that can not be unknown is false."""
-    return NOTHING if kind == BOOLEAN else Literal(kind.blank(), None)
 
 
 def _shift(tree: Node, to: Field) -> Node:

@@ -77,7 +77,13 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
     if obj not in rights.release.model.objects or not rights.allows(obj, "read"):
         raise Refused("object.unknown", f'there is no object "{obj}"')
     faults: list[Fault] = []
-    asked = query.fields if query.fields is not None else default_fields(rights, obj)
+    asked = query.fields if query.fields is not None else default_fields(rights, obj, export=query.export)
+    if query.export:
+        taken = rights.writable(obj, "export")
+        faults += [
+            Fault("query.invalid", f'your roles do not allow to export "{key}"', "fields")
+            for key in asked if key.split(".")[0] not in taken
+        ]
     outputs = tuple(
         Output(key, tree) for key in dict.fromkeys(asked) if (tree := _path(key, obj, names, faults, "fields"))
     )
@@ -97,7 +103,8 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
             raise Refused("query.cursor")
         after = tuple(text is None for text in cursor)
         values += [None if t is None else from_text(o.tree.type.kind, t) for o, t in zip(order, cursor, strict=True)]
-    access = names.grant(rights.rows(obj, "read"), obj)
+    granted = [names.grant(rights.rows(obj, verb), obj) for verb in (("read", "export") if query.export else ("read",))]
+    access = _all([condition for condition in granted if condition is not None])
     plan = ReadPlan(
         table=rights.release.table(obj),
         zone=rights.release.model.settings.time_zone,
@@ -115,9 +122,9 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
     return Planned(plan, tuple(values))
 
 
-def default_fields(rights: Rights, obj: str) -> tuple[str, ...]:
-    """Every field of the object that the actor may read, in declared order."""
-    readable = rights.readable(obj)
+def default_fields(rights: Rights, obj: str, *, export: bool = False) -> tuple[str, ...]:
+    """Every field of the object that the actor may read (and may `export`), in declared order."""
+    readable = rights.readable(obj) & rights.writable(obj, "export") if export else rights.readable(obj)
     return tuple(name for name in rights.release.object(obj).fields if name in readable)
 
 

@@ -12,7 +12,10 @@ from engine.base.limits import PAGE_DEFAULT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordQuery:
-    """Records of one object, or one record (`single`). `equals` are shortcuts (`?stage=won`), ANDed with `where`."""
+    """Records of one object, or one record (`single`). `equals` are shortcuts (`?stage=won`), ANDed with `where`.
+
+    `export`: only the rows and fields of the object that the right to export allows too.
+    """
 
     object: str
     single: bool = False
@@ -23,6 +26,7 @@ class RecordQuery:
     limit: int = PAGE_DEFAULT
     after: str | None = None
     count: bool = False
+    export: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,8 @@ class RecordWrite:
     `rows` are field values by name. For an update each row's record is in `ids` and the version it was read at in
     `versions` (None: whatever it is now). `reasons` are given with a stage move. `fields` asks for what is answered;
     `many` asks for a list. `historical` keeps given dates, owners and stages and skips the stage gate (needs the
-    capability `import_historical`). `depth` counts the workflow runs that led to this write.
+    capability `import_historical`). `imported`: rows and fields must be such as the right to import allows, too.
+    `depth` counts the workflow runs that led to this write.
     """
 
     object: str
@@ -58,5 +63,6 @@ class RecordWrite:
     reasons: tuple[str | None, ...] = ()
     fields: tuple[str, ...] | None = None
     historical: bool = False
+    imported: bool = False
     many: bool = False
     depth: int = 0

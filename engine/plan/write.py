@@ -252,9 +252,10 @@ def _access_checks(request: RecordWrite, rights: Rights, given: frozenset[str]) 
         return []
     system, obj = Names(rights.release, None), request.object
     found = []
-    rows = system.grant(rights.rows(obj, verb), obj)
-    if rows is not None:
-        found.append(Check("access.row", None, None, {}, rows, grant=True))
+    for needed in (verb, "import") if request.imported else (verb,):
+        rows = system.grant(rights.rows(obj, needed), obj)
+        if rows is not None:
+            found.append(Check("access.row", None, None, {}, rows, grant=True))
     image: Image = "new" if verb == "create" else "old"
     for name in sorted(given - set(HISTORICAL) if request.historical else given):
         where = system.grant(rights.where_writable(obj, name, verb), obj)

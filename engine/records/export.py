@@ -25,14 +25,14 @@ def export_fields(rt: Runtime, ctx: Context, release: Release, query: RecordQuer
     """The fields that an export of this query has. Raises Refused "access.denied" without the right to export."""
     rights = rt.rights(ctx.actor, release)
     allowed(rights, query.object, "export")
-    return query.fields if query.fields is not None else default_fields(rights, query.object)
+    return query.fields if query.fields is not None else default_fields(rights, query.object, export=True)
 
 
 async def export(
     rt: Runtime, ctx: Context, release: Release, query: RecordQuery
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Pages of all records that the query finds, whatever its limit."""
-    query = replace(query, fields=export_fields(rt, ctx, release, query), limit=PAGE_MAX)
+    query = replace(query, fields=export_fields(rt, ctx, release, query), limit=PAGE_MAX, export=True)
     while True:
         page = await read_page(rt, ctx, release, query)
         yield _decode(page.items)

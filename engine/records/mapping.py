@@ -135,7 +135,7 @@ def verify(mapping: ImportMapping, release: Release, header: list[str]) -> None:
         fault("/distinct", f'the file has no column "{mapping.distinct}"', mapping.distinct, header)
     if mapping.mode != "create" and mapping.key is None:
         fault("/key", f"mode {mapping.mode} needs a key", "", ())
-    if mapping.key in fields and not _stored(fields[mapping.key]):
+    if mapping.key and mapping.key in fields and not _stored(fields[mapping.key]):
         fault("/key", f'"{mapping.key}" is computed, so it finds no record', "", ())
     if mapping.key and mapping.key not in {source.field for source in mapping.sources}:
         fault("/key", f'the key "{mapping.key}" has no column', mapping.key, [s.field for s in mapping.sources])

@@ -239,6 +239,8 @@ def _converted(
     refused_names: set[str] = set()
     for name in names:
         refused = None if name in extra else refused_field(rights, request.object, name, verb, request.historical)
+        if request.imported and not refused and name not in extra | rights.writable(request.object, "import"):
+            refused = "record.field_read_only", f'your roles do not allow to import "{name}"'
         if refused:
             refused_names.add(name)
             places = [n for n, row in enumerate(request.rows) if name in row] if many else [None]
@@ -279,7 +281,7 @@ def _prepare(
     actor = ctx.actor
     key = (
         release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
-        request.historical, request.many,
+        request.historical, request.imported, request.many,
     )
 
     def make() -> _Prepared:

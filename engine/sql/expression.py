@@ -30,6 +30,7 @@ from metamodel.formula.functions.registry import (
     lookup,
 )
 from metamodel.formula.functions.registry import aggregate as aggregation
+from metamodel.formula.types import Type
 
 __all__ = [
     "Environment",

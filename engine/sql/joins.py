@@ -144,12 +144,19 @@ def tables(source: FromClause) -> list[FromClause]:
 
 def _groups(trees: Iterable[Node | None]) -> Iterable[list[PlannedAggregate]]:
     """The aggregates that belong to this frame's own row, those over the same rows together, inner ones first."""
-    groups: dict[object, list[PlannedAggregate]] = {}
+    groups: dict[tuple[int, object], list[PlannedAggregate]] = {}
     for tree in trees:
         for node in own(tree) if tree is not None else ():
             if isinstance(node, Field):
                 continue
-            group = groups.setdefault((node.image, node.path, node.table, node.via, node.access), [])
+            same_rows = (node.image, node.path, node.table, node.via, node.access)
+            group = groups.setdefault((_rank(node), same_rows), [])
             if node not in group:
                 group.append(node)
-    return groups.values()
+    return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
+
+
+def _rank(node: PlannedAggregate) -> int:
+    """How deep the aggregates of the same row are stacked that are named over the rows of this one."""
+    inner = (part for inside in node.inside for part in own(inside, 1) if isinstance(part, PlannedAggregate))
+    return max((1 + _rank(part) for part in inner), default=0)

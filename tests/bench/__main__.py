@@ -1,7 +1,7 @@
 """`python -m tests.bench`: Fieldwright over HTTP beside a floor written by hand, in one interleaved run.
 
 Both have the same rows, indexes and SQL on one PostgreSQL, and one worker each. Fieldwright runs as it comes: tokens,
-rights, rules, history, events and the access log are on. Exit code 1 where a goal is missed.
+rights, rules, history, events and the access log (as JSON, into a file) are on. Exit code 1 where a goal is missed.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ def free_port() -> int:
 def environment(home: Path) -> dict[str, str]:
     """The environment of the services: compiled modules are kept beside `home`, whatever the caller's Python does."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"FIELDWRIGHT_HOME": str(home), "PYTHONPYCACHEPREFIX": str(home.parent / "modules")}
+    ours = {"FIELDWRIGHT_HOME": str(home), "FIELDWRIGHT_LOG_FORMAT": "json"}
+    return kept | ours | {"PYTHONPYCACHEPREFIX": str(home.parent / "modules")}
 
 
 def command(home: Path, *args: str, code: int = 0) -> str:
@@ -126,7 +127,7 @@ def process(arguments: list[str], port: int, ready: str, home: Path, headers: di
 
 @contextmanager
 def serve(home: Path, token: str) -> Iterator[Service]:
-    """One worker of Fieldwright, as it is by default, without workflow runs."""
+    """One worker of Fieldwright with its access log as JSON, without workflow runs."""
     port = free_port()
     headers = {"authorization": f"Bearer {token}"}
     arguments = [*CLI, "serve", "--port", str(port), "--no-worker"]

@@ -82,6 +82,7 @@ async def test_read_only_is_judged_by_the_old_stage(yard: Yard) -> None:
 
 
 async def test_entry_criteria_are_judged_on_entering_only(yard: Yard) -> None:
+    """An `entry` criterion whose valid_when does not hold tells its message."""
     job = await yard.create("job", name="a", qty=1, due="2026-05-01")
     refused = await yard.refused(yard.update("job", job, stage="planned"))
     assert [(f.code, f.rule, f.detail) for f in refused.faults] == [
@@ -92,6 +93,7 @@ async def test_entry_criteria_are_judged_on_entering_only(yard: Yard) -> None:
 
 
 async def test_exit_criteria_are_judged_forward_only(yard: Yard) -> None:
+    """An `exit` criterion whose valid_when does not hold tells its message, not on the way out or back."""
     job = await yard.create("job", name="a", cost=5, due="2026-05-01")
     assert await yard.faults(yard.update("job", job, stage="planned")) == {("stage.exit", "/stage", "has_quantity")}
     assert (await yard.update("job", job, stage="dropped", memo="no"))["stage"] == "dropped"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,8 +16,8 @@ from engine.records.mapping import load_mapping
 from tests.importing.conftest import Store, actor
 from tests.tenancy import context, read, refusing
 
-PLAIN: dict[str, Any] = {"columns": {"sku": "sku", "name": "name"}}
-HISTORY: dict[str, Any] = {
+PLAIN = {"columns": {"sku": "sku", "name": "name"}}
+HISTORY = {
     "history": True, "mode": "upsert", "key": "sku",
     "columns": {"sku": "sku", "stage": "stage", "price": "price", "owner": {"column": "who", "lookup": "email"}},
     "system": {"created_at": "made", "stage_entered_at": ["moved", "made"]},

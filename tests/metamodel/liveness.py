@@ -8,6 +8,25 @@ from __future__ import annotations
 _LOAD = "tests/metamodel/test_load_packs.py::"
 _TYPES = "tests/metamodel/test_typing_of_models.py::"
 _DOCS = "tests/metamodel/test_metadata_docs.py::"
+_REPORTS = "tests/reports/test_reports.py::"
+_SEEDS = "tests/lifecycle/test_seeds.py::test_records_of_seeds_are_created_once_by_their_key_and_refer_to_each_other"
+_CLI = "tests/cli/test_verbs.py::test_labels_and_descriptions_of_tenant_and_packs_are_shown"
+_MAPPING = "tests/importing/test_mapping.py::"
+_IMPORT = "tests/importing/test_import.py::"
+_ACCESS = "tests/engine/test_access.py::"
+_STAGES = "tests/engine/test_stages.py::"
+_WRITES = "tests/engine/test_writes.py::"
+_DECLARED = "tests/engine/test_declared.py::"
+_UNFIT = f"{_WRITES}test_values_that_do_not_fit"
+_FIT = f"{_WRITES}test_values_that_fit_are_kept"
+_NUMBERS = f"{_WRITES}test_automatic_numbers_follow_their_format"
+_LINKED = f"{_WRITES}test_lookups_users_and_what_is_computed_from_them"
+_RULE = f"{_WRITES}test_rules_in_the_language_of_the_caller"
+_LABELS = f"{_DECLARED}test_labels_and_texts_are_told"
+_CHOSEN = f"{_STAGES}test_the_first_listed_move_that_is_open_to_a_role_decides"
+_UNREADABLE = f"{_ACCESS}test_an_unreadable_field_does_not_exist"
+_NEW_ROWS = f"{_ACCESS}test_new_rows_must_satisfy_the_grant"
+_EXPORT = f"{_ACCESS}test_export_is_a_right_of_its_own"
 
 KINDS = ("pack", "tenant", "object", "value_set", "process", "report", "workflow", "role", "seed")
 
@@ -37,4 +56,100 @@ LEDGER: dict[str, str] = {
     "process.moves[].from": f"{_LOAD}test_moves_with_several_sources_and_stage_numbers",
     "role.objects.*.edit.fields.except": f"{_LOAD}test_fields_but_some_are_expanded",
     "role.objects.*.create.fields.except": f"{_LOAD}test_fields_but_some_are_expanded",
+    "pack.label": _CLI,
+    "pack.description": _CLI,
+    "tenant.label": _CLI,
+    "tenant.settings.time_zone": "tests/lifecycle/test_settings.py::test_time_zone_decides_what_day_it_is",
+    "tenant.settings.currency": "tests/lifecycle/test_settings.py::test_clients_are_told_the_currency_of_all_money",
+    "tenant.settings.locales": "tests/lifecycle/test_settings.py::test_the_first_of_the_locales_is_the_language_of_labels",
+    **{
+        f"report.{path}": f"{_REPORTS}test_group_by_a_path_sorts_as_options_are_declared_with_where_measures_and_totals"
+        for path in ("group_by", "measures", "where", "totals")
+    },
+    **{f"report.{path}": f"{_REPORTS}test_sort_limit_and_totals_over_all_groups" for path in ("sort", "limit")},
+    **{
+        f"report.{path}": f"{_REPORTS}test_labels_kinds_and_formats_come_in_the_locale"
+        for path in ("label", "group_by.*.label", "measures.*.label", "group_by.*.format", "measures.*.format")
+    },
+    **{
+        f"report.{path}": f"{_REPORTS}test_the_object_the_value_and_the_description_of_a_report"
+        for path in ("object", "description", "group_by.*.value", "measures.*.value")
+    },
+    "seed.object": _SEEDS,
+    "seed.key": _SEEDS,
+    "seed.records": _SEEDS,
+    "import.kind": f"{_MAPPING}test_another_kind_or_no_file_is_no_mapping",
+    "import.name": f"{_MAPPING}test_a_mapping_that_breaks_its_schema_is_shown_with_line_and_column",
+    "import.file": "tests/cli/test_verbs.py::test_3_import_export_and_report",
+    "import.object": f"{_MAPPING}test_a_mapping_that_breaks_its_schema_is_shown_with_line_and_column",
+    "import.mode": f"{_MAPPING}test_modes_create_update_upsert",
+    "import.key": f"{_MAPPING}test_a_key_that_stands_twice_is_refused_with_the_earlier_line",
+    "import.distinct": f"{_MAPPING}test_distinct_takes_the_first_row_for_each_value",
+    "import.history": f"{_IMPORT}test_history_keeps_dates_owners_and_stages_and_says_so",
+    "import.columns": f"{_MAPPING}test_columns_value_and_the_first_column_that_is_not_blank",
+    **{
+        f"import.columns.*.{key}": f"{_MAPPING}test_columns_value_and_the_first_column_that_is_not_blank"
+        for key in ("column", "value")
+    },
+    **{f"import.columns.*.{key}": f"{_MAPPING}test_blank_map_and_factor" for key in ("blank", "map", "factor")},
+    "import.columns.*.template": f"{_MAPPING}test_templates",
+    "import.columns.*.format": f"{_MAPPING}test_formats_and_forms_of_values",
+    "import.columns.*.lookup": f"{_MAPPING}test_lookups_by_any_field_none_or_several_matches_are_errors_of_the_row",
+    "import.system": f"{_IMPORT}test_history_keeps_dates_owners_and_stages_and_says_so",
+    "import.system.created_at": f"{_IMPORT}test_history_keeps_dates_owners_and_stages_and_says_so",
+    "import.system.stage_entered_at": f"{_IMPORT}test_history_keeps_dates_owners_and_stages_and_says_so",
+    **{f"object.{path}": _LABELS for path in ("label", "plural", "description", "title")},
+    **{f"object.fields.*.{path}": _LABELS for path in ("label", "help", "options.*.label", "options.*.active")},
+    "object.indexes": f"{_DECLARED}test_indexes_are_built_over_live_rows",
+    "object.fields.*.indexed": f"{_DECLARED}test_indexes_are_built_over_live_rows",
+    "object.unique": f"{_WRITES}test_unique_values_and_keys",
+    "object.fields.*.unique": f"{_WRITES}test_unique_values_and_keys",
+    "object.rules": f"{_WRITES}test_rules_look_at_children_and_parents",
+    **{f"object.rules.*.{path}": _RULE for path in ("field", "message", "on", "valid_when")},
+    "object.fields.*.default": f"{_WRITES}test_defaults_fill_what_is_not_given",
+    "object.fields.*.format": _NUMBERS,
+    **{f"object.fields.*.{path}": _UNFIT for path in ("max", "min", "max_length", "scale")},
+    "object.fields.*.on_delete": f"{_WRITES}test_deleting_restricts_clears_and_cascades",
+    "object.fields.*.required": f"{_WRITES}test_required_and_required_when",
+    "object.fields.*.required_when": f"{_WRITES}test_required_and_required_when",
+    **{
+        f"object.fields.*.type={name}": _FIT
+        for name in (
+            "text", "long_text", "integer", "decimal", "percent", "money", "date", "datetime", "boolean", "select",
+            "multi_select", "email", "phone", "url",
+        )
+    },
+    **{f"object.fields.*.type={name}": _LINKED for name in ("lookup", "user", "formula", "rollup")},
+    "object.fields.*.type=auto_number": _NUMBERS,
+    "object.fields.*.type=stage": f"{_STAGES}test_records_begin_in_a_start_stage",
+    **{f"value_set.{path}": _LABELS for path in ("label", "options", "options.*.label", "options.*.active")},
+    **{f"process.{path}": _LABELS for path in ("label", "object", "field", "stages", "stages.*.label", "stages.*.guidance")},
+    "process.start": f"{_STAGES}test_records_begin_in_a_start_stage",
+    "process.stages.*.category": f"{_STAGES}test_the_category_says_where_a_stage_leads",
+    "process.stages.*.probability": f"{_STAGES}test_probability_limit_and_time_of_a_stage",
+    "process.stages.*.limit": f"{_STAGES}test_probability_limit_and_time_of_a_stage",
+    "process.stages.*.required": f"{_STAGES}test_required_holds_while_the_record_stands_in_the_stage",
+    "process.stages.*.read_only": f"{_STAGES}test_read_only_is_judged_by_the_old_stage",
+    **{
+        f"process.stages.*.{side}{path}": f"{_STAGES}test_{side}_criteria_are_judged_{how}_only"
+        for side, how in (("entry", "on_entering"), ("exit", "forward"))
+        for path in ("", ".*.message", ".*.valid_when")
+    },
+    "process.moves": _CHOSEN,
+    **{f"process.moves[].{path}": _CHOSEN for path in ("by", "reason", "to", "when")},
+    "process.moves[].within": f"{_STAGES}test_moves_within_a_period",
+    "role.objects": f"{_ACCESS}test_what_no_role_grants_is_unknown",
+    "role.capabilities": f"{_STAGES}test_historical_mode_leaves_out_the_gate_alone",
+    "role.objects.*.read": f"{_ACCESS}test_hidden_is_as_missing",
+    "role.objects.*.read.where": f"{_ACCESS}test_hidden_is_as_missing",
+    "role.objects.*.read.fields": _UNREADABLE,
+    "role.objects.*.read.fields.except": _UNREADABLE,
+    **{f"role.objects.*.{verb}{path}": _NEW_ROWS for verb in ("create", "edit") for path in ("", ".where", ".fields")},
+    "role.objects.*.delete": f"{_ACCESS}test_deleting_needs_its_own_right",
+    "role.objects.*.delete.where": f"{_ACCESS}test_deleting_needs_its_own_right",
+    **{f"role.objects.*.export{path}": _EXPORT for path in ("", ".where", ".fields", ".fields.except")},
+    **{
+        f"role.objects.*.import{path}": f"{_ACCESS}test_import_is_a_right_of_its_own"
+        for path in ("", ".where", ".fields", ".fields.except")
+    },
 }

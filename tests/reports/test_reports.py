@@ -47,7 +47,7 @@ def near(got: list[tuple[Any, ...]], wanted: list[tuple[Any, ...]]) -> bool:
     )
 
 
-async def test_groups_over_a_path_sort_as_options_are_declared_with_where_and_totals(shop: Shop) -> None:
+async def test_group_by_a_path_sorts_as_options_are_declared_with_where_measures_and_totals(shop: Shop) -> None:
     result = await run(shop, "by_area")
     measures = "count(*), sum(amount), sum(pieces)::numeric / count(*), sum(round(amount * 0.9, 18))"
     wanted = await plain(
@@ -158,3 +158,14 @@ async def test_csv_can_not_start_a_formula_in_a_spreadsheet(shop: Shop) -> None:
 )  # fmt: skip
 def test_a_cell_is_made_safe(value: Any, cell: str) -> None:
     assert safe_cell(value) == cell
+
+
+async def test_the_object_the_value_and_the_description_of_a_report(shop: Shop) -> None:
+    """The formula that is the `value` of a group or measure is typed over the report's object."""
+    async with opened(shop.url) as rt:
+        release = await rt.store.release(TENANT)
+        (found,) = (r for r in listed(rt, context(release), release) if r.name == "by_area")
+        assert found.object == "sale" and found.description == {"en": "Won sales", "zh-CN": "赢单"}
+        assert found.groups["area"].value.text == "place.area" and found.measures["sales"].value.text == "COUNT(rows)"
+    won = await plain(shop, f"SELECT count(*) {FROM} AND stage = 'won'")
+    assert totals(await run(shop, "by_area"))["sales"] == won[0][0]

@@ -1,0 +1,40 @@
+WITH raw AS MATERIALIZED
+(SELECT anon_1._ord AS _ord, anon_1.id AS id, anon_1._version AS _version, anon_1._reason AS _reason, anon_1._absent AS _absent, anon_1.owner AS owner, CAST(NULL AS TEXT) AS name, CAST(NULL AS TEXT) AS code, CAST(NULL AS UUID) AS site, CAST(NULL AS TEXT) AS kind, CAST(NULL AS TEXT) AS shape, CAST(NULL AS TEXT[]) AS tags, CAST(NULL AS BIGINT) AS qty, CAST(NULL AS NUMERIC) AS weight, CAST(NULL AS NUMERIC) AS exact, CAST(NULL AS NUMERIC) AS ratio, CAST(NULL AS NUMERIC) AS cost, CAST(NULL AS NUMERIC) AS secret, CAST(NULL AS DATE) AS due, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS at, CAST(NULL AS BOOLEAN) AS urgent, CAST(NULL AS TEXT) AS mail, CAST(NULL AS TEXT) AS phone, CAST(NULL AS TEXT) AS link, CAST(NULL AS TEXT) AS memo, CAST(NULL AS UUID) AS who, CAST(NULL AS TEXT) AS why, CAST(NULL AS TEXT) AS stage
+FROM json_to_recordset($4::JSON) AS anon_1(_ord INTEGER, id UUID, _version BIGINT, _reason TEXT, _absent TEXT[], owner UUID)
+ LIMIT 1),
+"old" AS MATERIALIZED
+(SELECT raw._ord AS _ord, t.id AS id, t.version AS version, t.owner AS owner, t.created_at AS created_at, t.created_by AS created_by, t.modified_at AS modified_at, t.modified_by AS modified_by, t.deleted_at AS deleted_at, t.deleted_batch AS deleted_batch, t.name AS name, t.code AS code, t.site AS site, t.kind AS kind, t.shape AS shape, t.tags AS tags, t.qty AS qty, t.weight AS weight, t.exact AS exact, t.ratio AS ratio, t.cost AS cost, t.secret AS secret, t.due AS due, t.at AS at, t.urgent AS urgent, t.mail AS mail, t.phone AS phone, t.link AS link, t.memo AS memo, t.who AS who, t.why AS why, t.stage AS stage, t.stage__entered_at AS stage__entered_at
+FROM t_yard.job AS t JOIN raw ON raw.id = t.id
+WHERE t.deleted_at IS NULL FOR UPDATE OF t),
+"new" AS MATERIALIZED
+(SELECT raw._ord AS _ord, raw._reason AS _reason, "old".id AS id, "old".version + 1 AS version, "old".owner AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, $1::TIMESTAMP WITH TIME ZONE AS deleted_at, $3::UUID AS deleted_batch, "old".name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
+FROM "old" JOIN raw ON "old"._ord = raw._ord),
+judged AS
+(SELECT "new"._ord AS _ord, array_remove(CAST(ARRAY[CASE WHEN ((SELECT raw._version
+FROM raw
+WHERE raw._ord = "new"._ord) != "old".version) THEN -2 END] AS INTEGER[]), NULL) AS broken
+FROM "new" JOIN "old" ON "new"._ord = "old"._ord UNION ALL SELECT raw._ord AS _ord, CAST(ARRAY[-1] AS INTEGER[]) AS anon_2
+FROM raw
+WHERE NOT (EXISTS (SELECT *
+FROM "old"
+WHERE "old"._ord = raw._ord))),
+gate AS MATERIALIZED
+(SELECT fieldwright.refuse_if((SELECT jsonb_agg(jsonb_build_array(judged._ord, judged.broken)) AS jsonb_agg_1
+FROM judged
+WHERE cardinality(judged.broken) > 0)) AS open),
+written AS
+(UPDATE t_yard.job SET version="new".version, owner="new".owner, modified_at="new".modified_at, modified_by="new".modified_by, deleted_at="new".deleted_at, deleted_batch="new".deleted_batch FROM "new", gate WHERE t_yard.job.id = "new".id AND gate.open),
+history AS
+(INSERT INTO t_yard._history (object, record, version, kind, at, actor, door, request_id, changes) SELECT 'job' AS anon_3, "new".id AS id, "new".version AS version, 'deleted' AS anon_4, $1::TIMESTAMP WITH TIME ZONE AS anon_5, $2::UUID AS anon_6, $5::VARCHAR AS anon_7, $6::VARCHAR AS anon_8, jsonb_strip_nulls(jsonb_build_object('deleted_at', CASE WHEN ("new".deleted_at IS DISTINCT FROM "old".deleted_at) THEN jsonb_build_array("old".deleted_at, "new".deleted_at) END)) AS jsonb_strip_nulls_1
+FROM "new" JOIN "old" ON "new"._ord = "old"._ord JOIN gate ON true
+WHERE gate.open),
+events AS
+(INSERT INTO t_yard._event (object, record, version, kind, at, actor, depth) SELECT 'job' AS anon_9, "new".id AS id, "new".version AS version, 'deleted' AS anon_10, $1::TIMESTAMP WITH TIME ZONE AS anon_11, $2::UUID AS anon_12, $7::INTEGER AS anon_13
+FROM "new" JOIN gate ON true
+WHERE gate.open)
+ SELECT (SELECT CAST(row_to_json(r) AS TEXT) AS row_to_json_1
+FROM (SELECT "new".id AS id, "new".name AS name, "new".stage AS stage
+FROM "new") AS r) AS anon_14, (SELECT CAST(json_agg(json_build_array("new".id, "new".version) ORDER BY "new"._ord) AS TEXT) AS json_agg_1
+FROM "new") AS anon_15
+FROM gate
+WHERE gate.open

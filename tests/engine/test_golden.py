@@ -1,0 +1,93 @@
+"""The statements of typical plans as text: a change of what is sent to the database is read like code.
+
+`pytest tests/engine/test_golden.py --rewrite-golden` writes them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.plan.access import Rights
+from engine.plan.names import Names
+from engine.plan.read import plan_read
+from engine.plan.report import plan_aggregate
+from engine.plan.request import AggregateQuery, RecordQuery, RecordWrite
+from engine.plan.write import plan_write
+from engine.release.release import Release, make
+from engine.sql.moves import moves_statement
+from engine.sql.read import read_statement
+from engine.sql.report import report_statement
+from engine.sql.write import write_statement
+from tests.engine.support import PACK
+from tests.tenancy import load_folder
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    loaded = load_folder(PACK)
+    return make("yard", "t_yard", 1, loaded.data, None, model=loaded.model)
+
+
+def _read(roles: tuple[str, ...], cursor: list[str | None] | None = None, **query: object) -> Callable[[Release], str]:
+    def text(release: Release) -> str:
+        rights = Rights(release, roles)
+        asked = RecordQuery(object="job", **query)  # type: ignore[arg-type]
+        return read_statement(plan_read(asked, rights, Names(release, rights), cursor).plan, None).text
+
+    return text
+
+
+def _write(operation: str, roles: tuple[str, ...], *given: str) -> Callable[[Release], str]:
+    def text(release: Release) -> str:
+        request = RecordWrite(object="job", operation=operation)  # type: ignore[arg-type]
+        plan = plan_write(request, Rights(release, roles), frozenset(given), frozenset(), ("id", "name", "stage"))
+        return write_statement(plan, None).text
+
+    return text
+
+
+def _aggregate(release: Release) -> str:
+    rights = Rights(release, ("worker",))
+    query = AggregateQuery(object="job", by={"kind": "kind"}, measures={"parts": "SUM(priced)"}, where="cost > 1")
+    return report_statement(plan_aggregate(query, rights, Names(release, rights)).plan, None).text
+
+
+def _moves(release: Release) -> str:
+    request = RecordWrite(object="job", operation="update")
+    plan = plan_write(request, Rights(release, ("worker",)), frozenset({"stage"}), frozenset(), ("id",))
+    return moves_statement(plan, ["planned", "dropped"], None).text
+
+
+PLANS: dict[str, Callable[[Release], str]] = {
+    "read_single": _read(("boss",), single=True, fields=("id", "name", "total", "site.name")),
+    "read_page": _read(("boss",), fields=("id", "name"), where="cost > 40 AND kind = 'small'", order=("-due",)),
+    "read_page_behind_cursor": _read(("boss",), ["2026-01-01", "00000000-0000-7000-8000-000000000001"], fields=("id",), order=("due",)),
+    "read_page_with_access": _read(
+        ("worker",), fields=("id", "site.name", "priced"), where="site.zone = 'north'", count=True
+    ),
+    "read_masked_cells": _read(("worker", "planner"), fields=("id", "cost", "total", "site.zone")),
+    "aggregate_lateral": _aggregate,
+    "create": _write("create", ("worker",), "name", "site", "code"),
+    "update": _write("update", ("boss",), "name"),
+    "update_stage": _write("update", ("worker",), "stage", "qty"),
+    "delete": _write("delete", ("boss",)),
+    "moves": _moves,
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_statements_are_as_reviewed(name: str, release: Release, request: pytest.FixtureRequest) -> None:
+    file, text = GOLDEN / f"{name}.sql", PLANS[name](release).strip() + "\n"
+    text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    if request.config.getoption("--rewrite-golden"):
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == text, "run with --rewrite-golden and read the difference"
+
+
+def test_no_statement_is_left_over() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.sql")} == set(PLANS)
