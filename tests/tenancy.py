@@ -56,7 +56,9 @@ def load_folder(folder: Path) -> Loaded:
 def load_with_settings(folder: Path, name: str, packs: Mapping[str, str], **settings: Any) -> Loaded:
     """The pack in a folder as a tenant with settings of its own."""
     file = folder.parent / f"{name}.yaml"
-    file.write_text(yaml.safe_dump({"kind": "tenant", "name": name, "packs": dict(packs), "settings": settings}), "utf-8")
+    file.write_text(
+        yaml.safe_dump({"kind": "tenant", "name": name, "packs": dict(packs), "settings": settings}), "utf-8"
+    )
     return load_tenant(file, [folder.parent, PACKS])
 
 
@@ -64,14 +66,22 @@ def context(release: Release, actor: Actor = OPERATOR, **more: Any) -> Context:
     return Context(actor, release.tenant, time_zone=release.model.settings.time_zone, **more)
 
 
-async def create(rt: Runtime, release: Release, obj: str, *rows: Mapping[str, Any], actor: Actor = OPERATOR) -> list[UUID]:
+async def create(
+    rt: Runtime, release: Release, obj: str, *rows: Mapping[str, Any], actor: Actor = OPERATOR
+) -> list[UUID]:
     """The ids of new records."""
     request = RecordWrite(object=obj, operation="create", rows=rows, many=True)
     return [id_ for id_, _ in (await write(rt, context(release, actor), release, request)).changed]
 
 
 async def update(
-    rt: Runtime, release: Release, obj: str, record: UUID, actor: Actor = OPERATOR, reason: str | None = None, **row: Any
+    rt: Runtime,
+    release: Release,
+    obj: str,
+    record: UUID,
+    actor: Actor = OPERATOR,
+    reason: str | None = None,
+    **row: Any,
 ) -> None:
     request = RecordWrite(
         object=obj, operation="update", rows=(row,), ids=(record,), versions=(None,), reasons=(reason,)

@@ -13,6 +13,7 @@ class Settings(BaseSettings):
 
     `database_url`: a PostgreSQL server to use; without it an embedded one is started in `home`.
     `pg_bin`: the folder of the server binaries for the embedded PostgreSQL.
+    `log_format`: auto is console on a terminal, else json.
     `secret`: signs cursors and ETags; made once and kept in the database where not given.
     """
 
@@ -26,5 +27,5 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 8
-    log_format: Literal["console", "json"] = "console"
+    log_format: Literal["auto", "console", "json"] = "auto"
     log_level: str = "info"

@@ -10,12 +10,14 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
+
 from engine.base.errors import Refused
 
 
 def signature(secret: bytes, *parts: str) -> bytes:
     """16 bytes over the parts; no two lists of parts give the same message."""
-    message = json.dumps(parts, ensure_ascii=False).encode()
+    message = msgspec.json.encode(parts)
     return hmac.digest(secret, message, "sha256")[:16]
 
 
@@ -38,7 +40,7 @@ def version_of(secret: bytes, tenant: str, record: UUID | str, tag: str) -> int 
 
 def seal_cursor(secret: bytes, scope: Sequence[str], keys: Sequence[str | None]) -> str:
     """A cursor that holds sort keys and is good for this scope (tenant, user, query) only."""
-    text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
+    text = msgspec.json.encode(keys).decode()
     return base64.urlsafe_b64encode(signature(secret, *scope, text) + text.encode()).decode().rstrip("=")
 
 

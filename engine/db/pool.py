@@ -219,6 +219,7 @@ async def open_pool(
         "statement_timeout": milliseconds,
         "idle_in_transaction_session_timeout": milliseconds,
         "jit": "off",
+        "random_page_cost": "1.1",
     }
     session = pooler == "none"
     given = {"default_transaction_read_only": "on", "application_name": "fieldwright", **settings}

@@ -16,7 +16,7 @@ def configure(settings: Settings) -> None:
     """Sets up structlog for the whole process; standard library loggers (uvicorn, asyncio) join in as warnings."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    if settings.log_format == "json":
+    if settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty()):
         shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     else:
         shared.append(

@@ -129,9 +129,9 @@ async def _system_user(conn: Any, release: Release) -> None:
     """The user record that automatic work is attributed to; needed before anything can be written."""
     if "user" not in release.model.objects:
         return
-    ref, title = release.table("user"), release.column("user", release.object("user").title)
-    others = [f for f in release.stored("user") if f.required and not f.system and f.name != release.object("user").title]
-    columns = [title, *(release.column("user", f.name) for f in others)]
+    ref, title = release.table("user"), release.object("user").title
+    others = [f for f in release.stored("user") if f.required and not f.system and f.name != title]
+    columns = [release.column("user", title), *(release.column("user", f.name) for f in others)]
     values = ["Fieldwright", *("system@fieldwright.invalid" for _ in others)]
     listed = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join(f"${n + 2}" for n in range(len(values)))

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from engine.base.context import OPERATOR, Context
 from engine.plan.request import RecordWrite
-from engine.records.write import BATCH_FIELDS, write
+from engine.records.write import write
 from engine.release.release import Release
 from engine.runtime import Runtime
 
@@ -70,7 +70,7 @@ async def tell(
         request = RecordWrite(
             object=step.object, operation="create" if step.operation == "create" else "update", rows=rows, many=True,
             ids=() if step.operation == "create" else tuple(told.ids[key] for key in keys),
-            reasons=tuple(row.get("_reason") for row in step.rows), fields=BATCH_FIELDS,
+            reasons=tuple(row.get("_reason") for row in step.rows), fields=(),
         )
         written = await write(rt, ctx, release, request)
         if step.operation == "create":

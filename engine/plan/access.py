@@ -7,7 +7,7 @@ readable only where all their sources are (the most restrictive right of the sou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.base.context import Actor
@@ -37,6 +37,7 @@ class Rights:
     release: Release
     roles: tuple[str, ...]
     everything: bool = False
+    _writable: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def capabilities(self) -> frozenset[str]:
@@ -102,7 +103,10 @@ class Rights:
 
     def writable(self, obj: str, verb: str) -> frozenset[str]:
         """The fields that the verb (`create` or `edit`) may set on some row."""
-        return frozenset().union(*(g.fields for g in self.grants(obj, verb)))
+        found = self._writable.get((obj, verb))
+        if found is None:
+            found = self._writable[obj, verb] = frozenset().union(*(g.fields for g in self.grants(obj, verb)))
+        return found
 
     def where_readable(self, obj: str, field: str) -> Node | None:
         """The rows, among the visible ones, in which the field is readable; None means all of them.

@@ -166,7 +166,9 @@ class Names:
         seen = Call(blank, "if", (allowed, value, Literal(blank, None)))
         return Call(BOOLEAN, "=", (seen, Literal(BOOLEAN, True))) if node.type == BOOLEAN else seen
 
-    def _allowed(self, names: tuple[str, ...], node: Field | Aggregate, rows: tuple[str, ...], up: int = 0) -> Node | None:
+    def _allowed(
+        self, names: tuple[str, ...], node: Field | Aggregate, rows: tuple[str, ...], up: int = 0
+    ) -> Node | None:
         """Where the reader sees all cells at `names`, one after the other from the row; None for everywhere."""
         if self.rights is None:
             return None

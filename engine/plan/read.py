@@ -55,6 +55,7 @@ class ReadPlan:
     after: tuple[bool, ...] | None
     first_cursor_value: int
     count: bool
+    limit: int
     outputs: tuple[Output, ...]
     filter_joins: tuple[Join, ...]
     output_joins: tuple[Join, ...]
@@ -115,6 +116,7 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
         after=after,
         first_cursor_value=first,
         count=query.count,
+        limit=1 if query.single else query.limit,
         outputs=outputs,
         filter_joins=names.joins((access, where, *(o.tree for o in order)), obj),
         output_joins=names.joins((o.tree for o in outputs), obj),

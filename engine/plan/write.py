@@ -183,7 +183,7 @@ def refused_field(rights: Rights, obj: str, name: str, verb: str, historical: bo
     declared = rights.release.object(obj).fields.get(name)
     readable = rights.readable(obj)
     writable = rights.writable(obj, verb)
-    if declared is None or name not in readable | writable:
+    if declared is None or (name not in readable and name not in writable):
         hint = did_you_mean(name, readable)
         return "record.field_unknown", f'there is no field "{name}"' + (f"; {hint}" if hint else "")
     if historical and name in HISTORICAL:
@@ -229,7 +229,7 @@ def _checks(request: RecordWrite, rights: Rights, given: frozenset[str], system:
     found = _access_checks(request, rights, given)
     whole = request.operation != "update"
     for f in release.object(obj).fields.values():
-        if f.name in given and (f.required or f.type in NEVER_BLANK) or f.required and whole and not f.system:
+        if (f.name in given and (f.required or f.type in NEVER_BLANK)) or (f.required and whole and not f.system):
             found.append(Check("record.required", f.name, None, {}, _filled(system.field(obj, f.name))))
         if f.required_when:
             when = system.tree(release.model.typed[f.required_when.key], obj)

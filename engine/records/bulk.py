@@ -11,9 +11,12 @@ from engine.base.errors import Fault, Refused
 from engine.db.pool import Connection
 from engine.db.transaction import atomic
 from engine.plan.request import RecordWrite
-from engine.records.write import BATCH_FIELDS, write
+from engine.records.write import write
 from engine.release.release import Release
 from engine.runtime import Runtime
+
+OF_ROWS = ("invalid", "conflict", "not_found", "stale", "forbidden")
+"""The kinds of refusal that some row of a batch may have caused."""
 
 Outcome = tuple[UUID, int] | tuple[Fault, ...]
 """What became of one row: (id, version) where it was written, else its faults."""
@@ -24,7 +27,7 @@ async def write_each(
 ) -> list[Outcome]:
     """Writes the rows that can be written; the outcome of every row in its place. Raises Refused only for the whole."""
     outcomes: list[Outcome | None] = [None] * len(request.rows)
-    await _write(rt, ctx, release, replace(request, many=True, fields=BATCH_FIELDS), range(len(request.rows)), outcomes, conn)
+    await _write(rt, ctx, release, replace(request, many=True, fields=()), range(len(request.rows)), outcomes, conn)
     return [outcome if outcome is not None else () for outcome in outcomes]
 
 
@@ -43,12 +46,12 @@ async def _write(
                     written = await write(rt, ctx, release, part, conn)
         except Refused as refused:
             named = {fault.row for fault in refused.faults if fault.row is not None}
-            if not named and len(places) > 1 and refused.kind in ("invalid", "conflict", "not_found", "stale", "forbidden"):
+            if not named and len(places) > 1 and refused.kind in OF_ROWS:
                 half = len(places) // 2
                 await _write(rt, ctx, release, request, places[:half], outcomes, conn)
                 await _write(rt, ctx, release, request, places[half:], outcomes, conn)
                 return
-            if not named and refused.kind not in ("invalid", "conflict", "not_found", "stale", "forbidden"):
+            if not named and refused.kind not in OF_ROWS:
                 raise
             for row in named or {0}:
                 faults = tuple(replace(fault, row=None) for fault in refused.faults if fault.row in (row, None))

@@ -11,7 +11,6 @@ import msgspec
 
 from engine.base.context import Context
 from engine.base.errors import Refused
-from engine.base.limits import PAGE_MAX
 from engine.base.signing import open_cursor, seal_cursor
 from engine.db import execute
 from engine.plan.read import plan_read
@@ -57,29 +56,31 @@ async def read_record(rt: Runtime, ctx: Context, release: Release, query: Record
 
 async def read_page(rt: Runtime, ctx: Context, release: Release, query: RecordQuery) -> Page:
     """A page of records in the asked order; `after` continues behind the last record of a former page."""
-    scope = (release.tenant, str(ctx.actor.user), repr(replace(query, after=None, count=False, limit=0)))
+    first = query if query.after is None else replace(query, after=None)
+    words = rt.prepared.get((first, "words"), lambda: repr(replace(first, count=False, limit=0)))
+    scope = (release.tenant, str(ctx.actor.user), words)
     cursor = open_cursor(rt.secret, scope, query.after) if query.after else None
-    prepared = _prepare(rt, ctx, release, replace(query, after=None, limit=1), cursor, query.limit)
-    args = prepared.statement.arguments(ctx, prepared.values, limit=query.limit)
+    prepared = _prepare(rt, ctx, release, first, cursor)
+    args = prepared.statement.arguments(ctx, prepared.values)
     body, meta = await execute.read(rt.reads, release.role, prepared.statement.text, args)
     about = msgspec.json.decode(meta or "{}")
-    last = about.get("last")
-    return Page(body or "[]", seal_cursor(rt.secret, scope, last) if last else None, about.get("count"))
+    ends: list[list[str | None]] = about.get("ends") or []
+    following = seal_cursor(rt.secret, scope, ends[0]) if len(ends) == 2 else None
+    return Page(body or "[]", following, about.get("count"))
 
 
 def _prepare(
-    rt: Runtime, ctx: Context, release: Release, query: RecordQuery, cursor: Sequence[str | None] | None,
-    limit: int = 1,
+    rt: Runtime, ctx: Context, release: Release, query: RecordQuery, cursor: Sequence[str | None] | None
 ) -> _Prepared:
     """The statement of a query; the same words of the same roles are planned and compiled once."""
     actor = ctx.actor
 
     def make() -> _Prepared:
         rights = rt.rights(actor, release)
-        planned = plan_read(replace(query, limit=limit), rights, rt.names(rights, release), cursor)
+        planned = plan_read(query, rights, rt.names(rights, release), cursor)
         statement = rt.statements.get((release, planned.plan), lambda: read_statement(planned.plan, rt.collation))
         return _Prepared(statement, planned.values)
 
-    if cursor is not None or not 1 <= limit <= PAGE_MAX:
+    if cursor is not None:
         return make()
     return rt.prepared.get((release, actor.roles, actor.operator, query), make)

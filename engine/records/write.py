@@ -68,6 +68,7 @@ async def write(
             raise Refused("access.denied", "the capability import_historical is needed")
         ctx = replace(ctx, door=HISTORICAL_DOOR)
     verb = "create" if request.operation == "create" else "edit"
+    assert request.many or len(request.rows) == 1, "what is not a list is one record"
     allowed(rights, request.object, verb)
     if len(set(request.ids)) < len(request.ids):
         raise Refused("request.malformed", "a batch may name each record once only")
@@ -77,7 +78,7 @@ async def write(
     if request.operation == "update" and partial:
         return await _by_fields(rt, ctx, release, request, conn)
     ids = list(request.ids) or new_ids(len(rows), ctx.now.timestamp())
-    payload = _payload(release, request, rows, ids, partial)
+    payload = _payload(rt, release, request, rows, ids, partial)
     prepared = _prepare(rt, ctx, release, request, given, partial)
     try:
         return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn)
@@ -184,7 +185,7 @@ async def _direct(
     """A delete or restore: no values are given, everything else is judged as in any write."""
     ids = list(request.ids)
     prepared = _prepare(rt, ctx, release, request, frozenset(), frozenset())
-    payload = _payload(release, request, [{} for _ in ids], ids, frozenset())
+    payload = _payload(rt, release, request, [{} for _ in ids], ids, frozenset())
     try:
         return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn, batch)
     except Violations as violations:
@@ -256,11 +257,18 @@ def _converted(
     return rows, [name for name in names if name not in extra]
 
 
-def _payload(
-    release: Release, request: RecordWrite, rows: list[dict[str, Any]], ids: list[UUID], partial: frozenset[str]
-) -> str:
-    columns = {f.name: release.column(request.object, f.name) for f in release.stored(request.object)}
+def _columns(release: Release, obj: str) -> dict[str, str]:
+    """The column of the payload for each name that a row may give."""
+    columns = {f.name: release.column(obj, f.name) for f in release.stored(obj)}
     columns.setdefault(STAGE_ENTERED, ENTERED)
+    return columns
+
+
+def _payload(
+    rt: Runtime, release: Release, request: RecordWrite, rows: list[dict[str, Any]], ids: list[UUID],
+    partial: frozenset[str],
+) -> str:
+    columns = rt.statements.get((release, "columns", request.object), lambda: _columns(release, request.object))
     out = []
     for n, row in enumerate(rows):
         made: dict[str, Any] = {columns[name]: value for name, value in row.items()}
@@ -272,7 +280,7 @@ def _payload(
         if partial:
             made["_absent"] = [columns[name] for name in partial if name not in row]
         out.append(made)
-    return msgspec.json.encode(out).decode()
+    return msgspec.json.encode(out if request.many else out[0]).decode()
 
 
 def _prepare(

@@ -66,5 +66,6 @@ def shown(value: Any, column: Mapping[str, Any]) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
-        return f"{value:,.2f}" if form == "money" else f"{value.normalize():,f}" if value == value.to_integral() else f"{value:,.2f}"
+        whole = form != "money" and value == value.to_integral()
+        return f"{value:,.0f}" if whole else f"{value:,.2f}"
     return str(column.get("options", {}).get(value, value))

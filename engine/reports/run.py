@@ -42,7 +42,8 @@ async def run_report(rt: Runtime, ctx: Context, release: Release, name: str) -> 
     if report is None:
         hint = did_you_mean(name, [r.name for r in listed(rt, ctx, release)])
         raise Refused("report.unknown", f'there is no report "{name}"', hint=hint)
-    return await _run(rt, ctx, release, ("report", name), lambda rights: plan_report(report, rights, _names(rt, rights)))
+    key = ("report", name)
+    return await _run(rt, ctx, release, key, lambda rights: plan_report(report, rights, _names(rt, rights)))
 
 
 async def aggregate(rt: Runtime, ctx: Context, release: Release, query: AggregateQuery) -> ReportResult:

@@ -46,6 +46,7 @@ def moves_statement(plan: WritePlan, targets: Sequence[str], collation: str | No
     trees = [tree for check in plan.checks for tree in (check.holds, check.when)]
     both = frame(environment, {"new": new, "old": old}, plan.check_joins, trees, source=source)
     broken = func.array_remove(integers([broken_check(c, both, n) for n, c in enumerate(plan.checks)]), null())
-    judged = select(of(new, "_target", Text()).label("_target"), broken.label("broken")).select_from(both.source).subquery()
+    told = select(of(new, "_target", Text()).label("_target"), broken.label("broken"))
+    judged = told.select_from(both.source).subquery()
     pair = func.json_build_array(of(judged, "_target", Text()), of(judged, "broken", ARRAY(Integer())))
     return compile_statement(select(cast(func.json_agg(pair), Text)).select_from(judged))

@@ -1,7 +1,8 @@
 """ReadPlan -> one statement that yields (body, meta), both JSON text made by PostgreSQL.
 
 A single record: body is the object, meta its version. A page: body is the array, meta
-`{"last": [sort keys of the last record as text] | null, "count": n | null}`; `last` is given where more follow.
+`{"ends": [[sort keys as text], ...] | null, "count": n | null}`; `ends` are the last record of the page and the
+one after it, as far as there are such.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Select, Text, Uuid, and_, case, cast, func, literal, null, or_, select
+from sqlalchemy import BigInteger, DateTime, Select, Text, Uuid, and_, cast, func, literal, null, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.plan.names import Join, own
@@ -21,7 +22,7 @@ from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import Statement, compile_statement, slot
 from metamodel.formula.typed import Field
 
-ONE = literal(1, BigInteger(), literal_execute=True)
+ONE, TWO = (literal(n, BigInteger(), literal_execute=True) for n in (1, 2))
 
 
 def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
@@ -46,7 +47,8 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
     base = rows.images["new"]
     keys = [expression.value(order.tree, rows.row) for order in plan.order]
     conditions = _conditions(plan, rows)
-    limit = slot("limit", BigInteger())
+    # A constant: with a parameter here the planner takes a tenth of the table, and plans anew at every run.
+    limit = literal(plan.limit, BigInteger(), literal_execute=True)
     page = (
         select(
             *(of(base, name, type_) for name, type_ in _needed(plan).items()),
@@ -64,19 +66,15 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
         _row(plan.outputs, shown).select_from(shown.source).order_by(*_sorted(plan.order, held)).limit(limit)
     ).subquery("r")
     body = select(func.coalesce(cast(func.json_agg(listed.table_valued()), Text), literal("[]", literal_execute=True)))
-    more = select(func.count()).select_from(page).scalar_subquery() > limit
-    last = (
-        select(func.json_build_array(*(cast(key, Text) for key in held)))
-        .select_from(page).order_by(*_sorted(plan.order, held)).offset(limit - ONE).limit(ONE)
-        .scalar_subquery()
-    )
+    end = select(*held).order_by(*_sorted(plan.order, held)).offset(limit - ONE).limit(TWO).subquery("e")
+    ends = func.json_agg(func.json_build_array(*(cast(key, Text) for key in end.c)))
     count = (
         select(func.count()).select_from(rows.source).where(*conditions).scalar_subquery() if plan.count else null()
     )
     meta = func.json_build_object(
-        literal("last", literal_execute=True), case((more, last)), literal("count", literal_execute=True), count
+        literal("ends", literal_execute=True), ends, literal("count", literal_execute=True), count
     )
-    return select(body.scalar_subquery(), cast(meta, Text))
+    return select(body.scalar_subquery(), select(cast(meta, Text)).select_from(end).scalar_subquery())
 
 
 def _filtered(

@@ -65,7 +65,6 @@ Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
 
 ENTERED = "_entered_at"
 """The payload's key for the time at which a historical record entered its stage."""
-ONE = literal(1, BigInteger(), literal_execute=True)
 MISSING, STALE = -1, -2
 FAILED, REFERENCE, UNIQUE, IN_USE = 10_000, 20_000, 30_000, 40_000
 
@@ -110,13 +109,13 @@ def _raw(plan: WritePlan) -> CTE:
     if plan.historical:
         fields.append(column(ENTERED, DateTime(timezone=True)))
     fields += [column(c.name, COLUMN_TYPES[c.type]) for c in plan.columns if c.given]
+    # The planner takes one row of json_to_record, a hundred of json_to_recordset.
+    taken = func.json_to_record if plan.single else func.json_to_recordset
     rows = (
-        func.json_to_recordset(slot("payload", JSON())).table_valued(*fields, name="x").render_derived(with_types=True)
+        taken(slot("payload", JSON())).table_valued(*fields, name="x").render_derived(with_types=True)
     )
     missing = [cast(null(), COLUMN_TYPES[c.type]).label(c.name) for c in plan.columns if not c.given]
-    given = select(*rows.c, *missing)
-    # The one row of a single write is planned as one, not as the hundred that a function is taken to return.
-    return materialized((given.limit(ONE) if plan.single else given).cte("raw"))
+    return materialized(select(*rows.c, *missing).cte("raw"))
 
 
 def materialized(cte: CTE) -> CTE:
@@ -238,7 +237,8 @@ def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None
         source = new.join(images["old"], true())
     rows = frame(environment, images, plan.check_joins, trees, source=source)
     tests = [broken_check(check, rows, n) for n, check in enumerate(plan.checks)]
-    tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in enumerate(plan.references)]
+    references = enumerate(plan.references)
+    tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in references]
     tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]
     tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
     if old is not None and plan.operation != "restore":
@@ -467,7 +467,7 @@ def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> S
     found = select(*values).select_from(shown.source).where(*where)
     rows = (found if plan.single else found.order_by(order)).subquery("r")
     aggregate = func.row_to_json(rows.table_valued()) if plan.single else func.json_agg(rows.table_valued())
-    body = select(cast(aggregate, Text)).scalar_subquery()
+    body = select(cast(aggregate, Text)).scalar_subquery() if plan.outputs else cast(null(), Text)
     if plan.operation == "create":
         return select(body, cast(null(), Text)).select_from(gate).where(_passed(gate))
     ids = func.json_build_array(of(new, "id", Uuid()), of(new, "version", BigInteger()))

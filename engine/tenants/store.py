@@ -70,8 +70,10 @@ async def load(conn: Any, tenant: Tenant) -> Release | None:
     )
     if row is None:
         return None
-    return releases.make(
-        tenant.name, tenant.schema, row["number"], json.loads(row["data"]), json.loads(row["identity"]), role=tenant.role
+    data, known = json.loads(row["data"]), json.loads(row["identity"])
+    # A model takes tenths of a second to build; requests go on meanwhile.
+    return await asyncio.to_thread(
+        releases.make, tenant.name, tenant.schema, row["number"], data, known, role=tenant.role
     )
 
 

@@ -30,9 +30,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def script(*arguments: Any, **env: str) -> subprocess.CompletedProcess[str]:
     """The console script in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "engine.cli.main", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-        timeout=120, env={**os.environ, **env}, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "engine.cli.main", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def test_1_a_new_pack_validates_and_applies_as_it_is(cli: Cli, project: Path) -> None:
@@ -60,7 +66,9 @@ def test_1_a_new_pack_validates_and_applies_as_it_is(cli: Cli, project: Path) ->
 def test_labels_and_descriptions_of_tenant_and_packs_are_shown(cli: Cli, tmp_path: Path) -> None:
     assert cli("new", "pack", "kiosk", "--folder", tmp_path).code == 0
     manifest, tenant = tmp_path / "packs" / "kiosk" / "pack.yaml", tmp_path / "tenant.yaml"
-    manifest.write_text(manifest.read_text().replace("label: {en: Kiosk}", "label: Newsstand\ndescription: Papers and sweets"))
+    manifest.write_text(
+        manifest.read_text().replace("label: {en: Kiosk}", "label: Newsstand\ndescription: Papers and sweets")
+    )
     tenant.write_text(tenant.read_text().replace("label: {en: Kiosk}", "label: {en: Corner Kiosk}"))
     said = cli("validate", tmp_path).out
     assert "kiosk: Corner Kiosk\n" in said and "  kiosk 0.1.0  Newsstand. Papers and sweets\n" in said
@@ -69,7 +77,9 @@ def test_labels_and_descriptions_of_tenant_and_packs_are_shown(cli: Cli, tmp_pat
 def test_2_users_and_tokens(cli: Cli, project: Path) -> None:
     added = cli("user", "add", "shop", "ann@shop.example", "--name", "Ann", "--role", "shop_user")
     assert added.code == 0 and "with the password " in added.out
-    assert cli("user", "add", "shop", "ben@shop.example", "--name", "Ben", "--password", stdin="correct horse\n").code == 0
+    assert (
+        cli("user", "add", "shop", "ben@shop.example", "--name", "Ben", "--password", stdin="correct horse\n").code == 0
+    )
     assert cli("user", "add", "shop", "cid@shop.example", "--name", "Cid", "--password").code == 1
     assert "hint: give the person's --name" in cli("user", "add", "shop", "dan@shop.example").err
     assert "user.exists" in cli("user", "add", "shop", "ann@shop.example").err
@@ -91,8 +101,15 @@ def test_2_users_and_tokens(cli: Cli, project: Path) -> None:
 def test_3_import_export_and_report(cli: Cli, project: Path) -> None:
     folder = project / "imports"
     folder.mkdir()
-    mapping = {"kind": "import", "name": "bills", "file": "bills.csv", "object": "bill", "mode": "upsert", "key": "name",
-               "columns": {"name": "Name", "due": "Due", "amount": "Amount"}}  # fmt: skip
+    mapping = {
+        "kind": "import",
+        "name": "bills",
+        "file": "bills.csv",
+        "object": "bill",
+        "mode": "upsert",
+        "key": "name",
+        "columns": {"name": "Name", "due": "Due", "amount": "Amount"},
+    }
     (folder / "bills.yaml").write_text(yaml.safe_dump(mapping), "utf-8")
     (project / "bills.csv").write_text(CSV + "bad,2024-07-01,-3\nno due,,5\n", "utf-8")
     errors = project / "errors.csv"
@@ -102,15 +119,24 @@ def test_3_import_export_and_report(cli: Cli, project: Path) -> None:
         assert "bills.csv:5: [bad] record.out_of_range /amount" in done.err
         assert "bills.csv:6: [no due] record.rule /due Give a due date for the amount" in done.err
         assert [row[:5] for row in csv.reader(errors.open())] == [
-            ["file", "line", "key", "code", "field"], ["bills.csv", "5", "bad", "record.out_of_range", "amount"],
+            ["file", "line", "key", "code", "field"],
+            ["bills.csv", "5", "bad", "record.out_of_range", "amount"],
             ["bills.csv", "6", "no due", "record.rule", "due"],
-        ]  # fmt: skip
+        ]
         exported = cli("data", "export", "shop", "bill", "--fields", "name,amount,late", "--order", "-amount")
         assert exported.code == 0 and exported.err == f"{kept} records\n"
     rows = list(csv.reader(io.StringIO(exported.out)))
-    assert rows == [["name", "amount", "late"], ["first", "10.50", "true"], ["second", "4.00", "true"], ["'=cmd()", "1.00", "true"]]
+    assert rows == [
+        ["name", "amount", "late"],
+        ["first", "10.50", "true"],
+        ["second", "4.00", "true"],
+        ["'=cmd()", "1.00", "true"],
+    ]
     target = project / "out.csv"
-    assert cli("data", "export", "shop", "bill", "--where", "amount > 3", "-o", target, "--as", "ann@shop.example").code == 0
+    assert (
+        cli("data", "export", "shop", "bill", "--where", "amount > 3", "-o", target, "--as", "ann@shop.example").code
+        == 0
+    )
     assert len(target.read_text().splitlines()) == 3
     (project / "bills.csv").write_text(CSV, "utf-8")
     assert cli("data", "import", "shop", folder / "bills.yaml", project / "bills.csv").out == (
@@ -121,12 +147,16 @@ def test_3_import_export_and_report(cli: Cli, project: Path) -> None:
     assert listed[1].split()[0] == "bill_by_month"
     shown = cli("report", "shop", "bill_by_month")
     assert [line.split() for line in shown.out.splitlines()[1:]] == [
-        ["2024-05-01", "2", "14.50"], ["2024-06-01", "1", "1.00"], ["3", "15.50"],
-    ]  # fmt: skip
+        ["2024-05-01", "2", "14.50"],
+        ["2024-06-01", "1", "1.00"],
+        ["3", "15.50"],
+    ]
     as_csv = cli("report", "shop", "bill_by_month", "--format", "csv").out
     assert list(csv.reader(io.StringIO(as_csv))) == [
-        ["Month", "Records", "Amount"], ["2024-05-01", "2", "14.50"], ["2024-06-01", "1", "1.00"],
-    ]  # fmt: skip
+        ["Month", "Records", "Amount"],
+        ["2024-05-01", "2", "14.50"],
+        ["2024-06-01", "1", "1.00"],
+    ]
     assert json.loads(cli("report", "shop", "bill_by_month", "--format", "json").out)[0]["amount"] == 14.5
     assert "user.unknown" in cli("report", "shop", "bill_by_month", "--as", "ben@shop.example").err
     unknown = cli("report", "shop", "bill_by_mnth")
@@ -144,7 +174,9 @@ def test_4_plan_for_machines_and_a_refused_change(cli: Cli, project: Path) -> No
         assert found["refused"] == {"object.bill.fields.name.max_length": "records may break the new limit"}
         assert {"kind": "add", "path": "object.bill.fields.note"} in found["changes"]
         applied = cli("apply", project, "--yes")
-        assert applied.code == 1 and "plan.refused" in applied.err and "object.bill.fields.name.max_length" in applied.err
+        assert (
+            applied.code == 1 and "plan.refused" in applied.err and "object.bill.fields.name.max_length" in applied.err
+        )
         file.write_text(text.replace("due:    {type: date}", "due:    {type: date}\n  note:   {type: text}"), "utf-8")
         found = json.loads(cli("plan", project, "--json").out)
         assert found["refused"] == {} and any("add column bill.note" in step for step in found["operations"])
@@ -191,7 +223,11 @@ def test_7_a_broken_pack_is_shown_in_three_formats(cli: Cli, project: Path) -> N
         assert all(entry["line"] > 0 for entry in found)
         github = cli("validate", project, "--format", "github")
         assert github.code == 1 and github.out.startswith("::error file=") and ",line=" in github.out
-        for verb in (["plan", project], ["apply", project, "--yes"], ["formula", "check", "1", "--object", "bill", "--in", project]):
+        for verb in (
+            ["plan", project],
+            ["apply", project, "--yes"],
+            ["formula", "check", "1", "--object", "bill", "--in", project],
+        ):
             broken = cli(*verb)
             assert broken.code == 1 and "bill.yaml:" in broken.err, verb
     finally:

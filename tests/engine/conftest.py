@@ -18,15 +18,13 @@ from engine.records.write import write
 from tests.engine.support import PACK, ROLES, TENANT, Yard
 from tests.tenancy import load_folder, opened
 
-GOLDEN = Path(__file__).parent / "golden"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of the room share the loop of its runtime."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
-            if asyncio.iscoroutinefunction(item.obj):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        ours = Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function)
+        if ours and asyncio.iscoroutinefunction(item.obj):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")

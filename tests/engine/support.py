@@ -54,18 +54,40 @@ class Yard:
         return [id_ for id_, _ in done.changed]
 
     async def update(
-        self, obj: str, record: UUID, who: str | Actor | None = None, /, *, read_at: int | None = None,
-        reason: str | None = None, historical: bool = False, now: datetime | None = None, **row: Any,
+        self,
+        obj: str,
+        record: UUID,
+        who: str | Actor | None = None,
+        /,
+        *,
+        read_at: int | None = None,
+        reason: str | None = None,
+        historical: bool = False,
+        now: datetime | None = None,
+        **row: Any,
     ) -> dict[str, Any]:
         done = await self.write(
-            obj, "update", who, rows=(row,), ids=(record,), versions=(read_at,), reasons=(reason,),
-            historical=historical, now=now,
+            obj,
+            "update",
+            who,
+            rows=(row,),
+            ids=(record,),
+            versions=(read_at,),
+            reasons=(reason,),
+            historical=historical,
+            now=now,
         )
         return decode(done.body) if done.body else {}
 
     async def write(
-        self, obj: str, operation: Any, who: str | Actor | None = None, *, now: datetime | None = None,
-        conn: Connection | None = None, **more: Any,
+        self,
+        obj: str,
+        operation: Any,
+        who: str | Actor | None = None,
+        *,
+        now: datetime | None = None,
+        conn: Connection | None = None,
+        **more: Any,
     ) -> Written:
         request = RecordWrite(object=obj, operation=operation, **more)
         return await write(self.rt, self.context(who, now=now or self.now), self.release, request, conn)

@@ -66,7 +66,9 @@ def _moves(release: Release) -> str:
 PLANS: dict[str, Callable[[Release], str]] = {
     "read_single": _read(("boss",), single=True, fields=("id", "name", "total", "site.name")),
     "read_page": _read(("boss",), fields=("id", "name"), where="cost > 40 AND kind = 'small'", order=("-due",)),
-    "read_page_behind_cursor": _read(("boss",), ["2026-01-01", "00000000-0000-7000-8000-000000000001"], fields=("id",), order=("due",)),
+    "read_page_behind_cursor": _read(
+        ("boss",), ["2026-01-01", "00000000-0000-7000-8000-000000000001"], fields=("id",), order=("due",)
+    ),
     "read_page_with_access": _read(
         ("worker",), fields=("id", "site.name", "priced"), where="site.zone = 'north'", count=True
     ),

@@ -25,10 +25,12 @@ async def filled(yard: Yard) -> list[dict[str, Any]]:
     sites = [None, *(str(s) for s in await yard.many("site", [{"name": f"paged {n}"} for n in range(3)]))]
     rows = [
         {
-            "memo": "paged", "name": rng.choice(("a", "B", "é", "中", "aa")) + f" {n}", "code": rng.choice((None, f"p{n}")),
+            "memo": "paged", "name": rng.choice(("a", "B", "é", "中", "aa")) + f" {n}",
+            "code": rng.choice((None, f"p{n}")),
             "qty": rng.choice((None, 1, 2, 10)), "weight": rng.choice((None, Decimal("1.5"), 2, 10)),
             "ratio": rng.choice((None, Decimal("0.1"), 1)), "due": rng.choice((None, "2026-01-01", "2025-12-31")),
-            "at": rng.choice((None, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z")), "cost": rng.choice((None, 3)),
+            "at": rng.choice((None, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z")),
+            "cost": rng.choice((None, 3)),
             "kind": rng.choice((None, "small", "large")), "urgent": rng.random() < 0.5, "site": rng.choice(sites),
         }
         for n in range(40)
@@ -42,10 +44,12 @@ async def test_pages_together_are_the_sorted_list(yard: Yard, seed: int) -> None
     rows = await filled(yard)
     rng = random.Random(seed)
     order = tuple(rng.choice(("", "-")) + key for key in rng.sample(KEYS, rng.choice((1, 2, 3))))
-    found = await yard.list("job", where='memo = "paged"', fields=COLUMNS, order=order, limit=rng.choice((1, 7, 39, 40, 41)))
+    found = await yard.list(
+        "job", where='memo = "paged"', fields=COLUMNS, order=order, limit=rng.choice((1, 7, 39, 40, 41))
+    )
     wanted = list(rows)
     for key in reversed((*order, "-id" if order[-1].startswith("-") else "id")):
-        wanted.sort(key=lambda row: blanks_last(row[key.removeprefix("-")]), reverse=key.startswith("-"))  # noqa: B023
+        wanted.sort(key=lambda row: blanks_last(row[key.removeprefix("-")]), reverse=key.startswith("-"))
     assert [row["id"] for row in found] == [row["id"] for row in wanted]
 
 

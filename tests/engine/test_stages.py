@@ -85,9 +85,7 @@ async def test_entry_criteria_are_judged_on_entering_only(yard: Yard) -> None:
     """An `entry` criterion whose valid_when does not hold tells its message."""
     job = await yard.create("job", name="a", qty=1, due="2026-05-01")
     refused = await yard.refused(yard.update("job", job, stage="planned"))
-    assert [(f.code, f.rule, f.detail) for f in refused.faults] == [
-        ("stage.entry", "has_cost", "Enter the cost first")
-    ]
+    assert [(f.code, f.rule, f.detail) for f in refused.faults] == [("stage.entry", "has_cost", "Enter the cost first")]
     job = await yard.create("job", name="a", qty=1, cost=1, due="2026-05-01", stage="planned")
     assert (await yard.update("job", job, cost=0, stage="planned"))["cost"] == 0
 
@@ -133,7 +131,12 @@ async def test_probability_limit_and_time_of_a_stage(yard: Yard) -> None:
 
 async def test_historical_mode_leaves_out_the_gate_alone(yard: Yard) -> None:
     """The capability of `capabilities: [import_historical]` lets records begin anywhere, with their own dates."""
-    row = {"name": "h", "stage": "done", "created_at": "2020-01-02T00:00:00Z", "stage_entered_at": "2021-01-02T00:00:00Z"}
+    row = {
+        "name": "h",
+        "stage": "done",
+        "created_at": "2020-01-02T00:00:00Z",
+        "stage_entered_at": "2021-01-02T00:00:00Z",
+    }
     refused = await yard.refused(yard.write("job", "create", "worker", rows=(row,), historical=True))
     assert refused.code == "access.denied"
     done = await yard.write("job", "create", "boss", rows=(row,), historical=True)

@@ -13,7 +13,7 @@ from engine.records.bulk import write_each
 from engine.records.write import write
 from tests.engine.support import Yard
 
-KINDS_OF_FAULTS: list[tuple[dict[str, Any], str]] = [
+KINDS_OF_FAULTS = [
     ({"name": 5}, "record.type"),
     ({"name": "x" * 41}, "record.too_long"),
     ({"memo": "x" * 301}, "record.too_long"),
@@ -65,7 +65,7 @@ async def test_values_that_do_not_fit(yard: Yard, row: dict[str, Any], code: str
     assert (code, f"/{field}", None) in await yard.faults(yard.update("job", job, **row))
 
 
-FITTING: list[tuple[str, Any, Any]] = [
+FITTING = [
     ("name", "名称 é", "名称 é"),  # text
     ("name", "e\u0301", "é"),
     ("memo", "line\nline", "line\nline"),  # long_text
@@ -193,7 +193,9 @@ async def test_unique_values_and_keys(yard: Yard) -> None:
         (0, "record.unique", "/code"), (1, "record.unique", "/code"),
     }  # fmt: skip
     site = await yard.create("site", name="for keys")
-    one, two = await yard.many("job", [{"name": "k1", "site": str(site), "code": "U1"}, {"name": "k2", "site": str(site)}])
+    one, two = await yard.many(
+        "job", [{"name": "k1", "site": str(site), "code": "U1"}, {"name": "k2", "site": str(site)}]
+    )
     assert await yard.faults(yard.update("job", two, name="k1")) == {("record.unique", "/site", None)}
     assert (await yard.update("job", one, name="k1", code="U1"))["code"] == "U1"
     await yard.delete("job", one)
@@ -218,7 +220,9 @@ async def test_a_mixed_batch_of_changes(yard: Yard) -> None:
         "job", "update", many=True, ids=(c, a, b), rows=({"qty": 2}, {"weight": 2}, {"qty": 3, "name": "bb"})
     )
     assert [id_ for id_, _ in done.changed] == [str(c), str(a), str(b)] or [id_ for id_, _ in done.changed] == [c, a, b]
-    found = {row["id"]: row for row in await yard.list("job", fields=("id", "name", "qty", "weight"), where='weight <= 2')}
+    found = {
+        row["id"]: row for row in await yard.list("job", fields=("id", "name", "qty", "weight"), where="weight <= 2")
+    }
     assert [(found[str(i)]["name"], found[str(i)]["qty"], found[str(i)]["weight"]) for i in (a, b, c)] == [
         ("a", 1, 2), ("bb", 3, 1), ("c", 2, 1),
     ]  # fmt: skip
@@ -226,9 +230,11 @@ async def test_a_mixed_batch_of_changes(yard: Yard) -> None:
         "job", "update", many=True, ids=(a, b, c), rows=({"weight": 9}, {"qty": 1}, {"qty": 1, "name": ""})
     )
     refused = await yard.refused(bad)
-    assert [(f.row, f.code) for f in refused.faults] == [(1, "record.rule"), (2, "record.rule"), (2, "record.required")] or {
-        (f.row, f.code) for f in refused.faults
-    } == {(1, "record.rule"), (2, "record.rule"), (2, "record.required")}
+    assert [(f.row, f.code) for f in refused.faults] == [
+        (1, "record.rule"),
+        (2, "record.rule"),
+        (2, "record.required"),
+    ] or {(f.row, f.code) for f in refused.faults} == {(1, "record.rule"), (2, "record.rule"), (2, "record.required")}
     assert (await yard.get("job", a, None, "weight"))["weight"] == 2
     twice = yard.write("job", "update", many=True, ids=(a, a), rows=({"weight": 9}, {"qty": 5}))
     assert (await yard.refused(twice)).code == "request.malformed"

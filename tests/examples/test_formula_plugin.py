@@ -1,4 +1,4 @@
-"""The example of a function author: installed, used in a pack end to end, and missed clearly; the page that teaches it."""
+"""The example of a function author: installed, used in a pack, and missed clearly; the page that teaches it."""
 
 from __future__ import annotations
 
@@ -43,17 +43,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: Any, path: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     given = {**os.environ, **env, **({"PYTHONPATH": str(path)} if path else {})}
     return subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
 def test_the_installed_package_works_in_its_pack(site: Path, new_database: Callable[[], str]) -> None:
-    done = run("-m", "pytest", EXAMPLE / "tests", "-q", "-p", "no:cacheprovider", path=site,
-               FIELDWRIGHT_DATABASE_URL=new_database())  # fmt: skip
+    done = run(
+        "-m",
+        "pytest",
+        EXAMPLE / "tests",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        path=site,
+        FIELDWRIGHT_DATABASE_URL=new_database(),
+    )
     assert done.returncode == 0 and done.stdout.startswith(".."), done.stdout + done.stderr
-    checked = run("-m", "engine.cli.main", "formula", "explain", "retail.margin_pct(price, cost)", "--object", "article",
-                  "--in", PACK, path=site)  # fmt: skip
-    assert checked.returncode == 0 and checked.stdout.startswith("type   percent") and "nullif" in checked.stdout.lower()
+    checked = run(
+        "-m",
+        "engine.cli.main",
+        "formula",
+        "explain",
+        "retail.margin_pct(price, cost)",
+        "--object",
+        "article",
+        "--in",
+        PACK,
+        path=site,
+    )
+    assert (
+        checked.returncode == 0 and checked.stdout.startswith("type   percent") and "nullif" in checked.stdout.lower()
+    )
 
 
 def test_without_the_package_the_pack_says_which_function_is_missing_and_where(site: Path) -> None:
@@ -85,9 +111,7 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> Iterator[registry.Function]:
     ((name, value),) = named.items()
     made = namespace[value.partition(":")[2]]
     monkeypatch.setattr(sys.modules[__name__], "TAUGHT", made, raising=False)
-    monkeypatch.setattr(
-        registry, "entry_points", lambda group: [EntryPoint(name, f"{__name__}:TAUGHT", group)]
-    )
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint(name, f"{__name__}:TAUGHT", group)])
     registry._declared.cache_clear()
     registry._plugin.cache_clear()
     yield made

@@ -76,14 +76,16 @@ def deals_by_stage() -> Table:
 def won_by_region() -> Table:
     """Region, deals, amount; the largest amount first."""
     return ask(
-        "SELECT lower(region), count(*), sum(CAST(amount AS INTEGER)) FROM deals WHERE stage = 'Won' GROUP BY 1 ORDER BY 3 DESC"
+        "SELECT lower(region), count(*), sum(CAST(amount AS INTEGER)) FROM deals"
+        " WHERE stage = 'Won' GROUP BY 1 ORDER BY 3 DESC"
     )
 
 
 def won_by_series() -> Table:
     """Series, deals, amount; the largest amount first."""
     return ask(
-        "SELECT lower(series), count(*), sum(CAST(amount AS INTEGER)) FROM deals WHERE stage = 'Won' GROUP BY 1 ORDER BY 3 DESC"
+        "SELECT lower(series), count(*), sum(CAST(amount AS INTEGER)) FROM deals"
+        " WHERE stage = 'Won' GROUP BY 1 ORDER BY 3 DESC"
     )
 
 
@@ -236,12 +238,16 @@ def imports(new_database: Callable[[], str]) -> Imports:
 
 async def _import(made: Imports) -> None:
     async with opened(made.url) as rt:
-        release = (await apply(rt, "hardware", load_tenant(EXAMPLE / "tenant.yaml", [EXAMPLE / "packs", PACKS]))).release
+        release = (
+            await apply(rt, "hardware", load_tenant(EXAMPLE / "tenant.yaml", [EXAMPLE / "packs", PACKS]))
+        ).release
         ctx = context(release, door="import")
         for path in sorted((EXAMPLE / "imports").glob("*.yaml")):
             shipped, plain = load_mapping(path), yaml.safe_load(path.read_text("utf-8"))
             plain["columns"] = {
-                name: {key: value for key, value in source.items() if key != "map"} if isinstance(source, dict) else source
+                name: {key: value for key, value in source.items() if key != "map"}
+                if isinstance(source, dict)
+                else source
                 for name, source in plain["columns"].items()
             }
             data = DATA / plain["file"]
@@ -279,8 +285,8 @@ def test_a_dry_run_without_value_maps_names_each_defect_row_by_row(imports: Impo
 async def test_with_the_shipped_mappings_the_import_is_complete(imports: Imports) -> None:
     assert all(not done.rejected for done in imports.done.values()), imports.done
     assert {name: done.created for name, done in imports.done.items()} == {
-        "products": 7, "teams": 6, "managers": 6, "agents": 35, "team_managers": 0, "accounts": 85, "account_parents": 0,
-        "opportunities": 8800,
+        "products": 7, "teams": 6, "managers": 6, "agents": 35, "team_managers": 0, "accounts": 85,
+        "account_parents": 0, "opportunities": 8800,
     }  # fmt: skip
     assert imports.done["team_managers"].updated == 6 and imports.done["account_parents"].updated == 85
     assert {name: (done.created, done.updated) for name, done in imports.again.items()} == {
@@ -294,7 +300,8 @@ async def test_with_the_shipped_mappings_the_import_is_complete(imports: Imports
         assert revenue == sum(Decimal(text) * 1_000_000 for (text,) in ask("SELECT revenue FROM accounts"))
         parents = {r["name"]: r["parent.name"] for r in await read(rt, release, "account", "name", "parent.name")}
         assert parents == dict(ask("SELECT account, subsidiary_of FROM accounts"))
-    counted = await sql(imports.url, "SELECT count(*) FILTER (WHERE account IS NULL) AS a, count(*) FILTER (WHERE engage_date IS NULL) AS e, "
+    counted = await sql(imports.url, "SELECT count(*) FILTER (WHERE account IS NULL) AS a, "
+                        "count(*) FILTER (WHERE engage_date IS NULL) AS e, "
                         "count(*) FILTER (WHERE amount IS NULL) AS v FROM t_hardware.opportunity")  # fmt: skip
     assert tuple(counted[0]) == (1425, 500, 2089)
     doors = await sql(imports.url, "SELECT DISTINCT door FROM t_hardware._history WHERE object = 'opportunity'")
@@ -303,7 +310,8 @@ async def test_with_the_shipped_mappings_the_import_is_complete(imports: Imports
 
 async def test_original_dates_and_owners_are_kept(imports: Imports) -> None:
     rows = await sql(
-        imports.url, "SELECT o.external_id, u.name, (o.created_at AT TIME ZONE 'America/New_York')::date::text AS made, "
+        imports.url, "SELECT o.external_id, u.name, "
+        "(o.created_at AT TIME ZONE 'America/New_York')::date::text AS made, "
         "(o.stage__entered_at AT TIME ZONE 'America/New_York')::date::text AS moved "
         'FROM t_hardware.opportunity o JOIN t_hardware."user" u ON u.id = o.owner WHERE o.engage_date IS NOT NULL',
     )  # fmt: skip

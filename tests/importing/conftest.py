@@ -23,33 +23,79 @@ from tests.tenancy import context, create, load_with_settings, opened, read, wri
 TENANT = "store"
 PACK: list[dict[str, Any]] = [
     {"kind": "pack", "name": "store", "version": "0.1.0", "language": 1, "depends": {"core": ">=0.1"}},
-    {"kind": "object", "name": "place", "title": "name",
-     "fields": {"name": {"type": "text", "required": True}, "code": {"type": "text", "unique": True},
-                "shout": {"type": "formula", "formula": "UPPER(name)"}}},
-    {"kind": "object", "name": "part", "title": "sku",
-     "fields": {
-         "sku": {"type": "text", "required": True, "unique": True, "max_length": 10},
-         "name": {"type": "text", "max_length": 100}, "price": {"type": "money", "min": 0}, "share": {"type": "percent"},
-         "pieces": {"type": "integer", "max": 1000}, "made_on": {"type": "date"}, "seen_at": {"type": "datetime"},
-         "shade": {"type": "select", "options": "shades"}, "tags": {"type": "multi_select", "options": "shades"},
-         "fragile": {"type": "boolean"}, "place": {"type": "lookup", "to": "place", "reverse": "parts"},
-         "keeper": {"type": "user", "reverse": "parts"}, "stage": {"type": "stage", "process": "part_life"},
-         "worth": {"type": "formula", "formula": "price * pieces"},
-     },
-     "rules": {"fair": {"valid_when": "ISBLANK(price) OR price < 1000", "on": ["create", "update"], "field": "price",
-                        "message": "too dear"}}},
+    {
+        "kind": "object",
+        "name": "place",
+        "title": "name",
+        "fields": {
+            "name": {"type": "text", "required": True},
+            "code": {"type": "text", "unique": True},
+            "shout": {"type": "formula", "formula": "UPPER(name)"},
+        },
+    },
+    {
+        "kind": "object",
+        "name": "part",
+        "title": "sku",
+        "fields": {
+            "sku": {"type": "text", "required": True, "unique": True, "max_length": 10},
+            "name": {"type": "text", "max_length": 100},
+            "price": {"type": "money", "min": 0},
+            "share": {"type": "percent"},
+            "pieces": {"type": "integer", "max": 1000},
+            "made_on": {"type": "date"},
+            "seen_at": {"type": "datetime"},
+            "shade": {"type": "select", "options": "shades"},
+            "tags": {"type": "multi_select", "options": "shades"},
+            "fragile": {"type": "boolean"},
+            "place": {"type": "lookup", "to": "place", "reverse": "parts"},
+            "keeper": {"type": "user", "reverse": "parts"},
+            "stage": {"type": "stage", "process": "part_life"},
+            "worth": {"type": "formula", "formula": "price * pieces"},
+        },
+        "rules": {
+            "fair": {
+                "valid_when": "ISBLANK(price) OR price < 1000",
+                "on": ["create", "update"],
+                "field": "price",
+                "message": "too dear",
+            }
+        },
+    },
     {"kind": "value_set", "name": "shades", "options": {"red": {"label": "Red"}, "blue": {"label": "Blue"}}},
-    {"kind": "process", "name": "part_life", "object": "part", "field": "stage", "start": ["draft"],
-     "stages": {"draft": {"category": "open"}, "ready": {"category": "open", "required": ["price"]},
-                "gone": {"category": "lost", "entry": {"counted": {"valid_when": "pieces = 0", "message": "not empty"}}}},
-     "moves": [{"from": "draft", "to": "ready"}, {"from": "ready", "to": "gone"}]},
-    {"kind": "role", "name": "clerk", "objects": {
-        "part": {"read": True, "create": {"fields": {"except": ["keeper"]}}, "edit": True, "import": True},
-        "place": {"read": {"where": 'code <> "SECRET"'}}}},
+    {
+        "kind": "process",
+        "name": "part_life",
+        "object": "part",
+        "field": "stage",
+        "start": ["draft"],
+        "stages": {
+            "draft": {"category": "open"},
+            "ready": {"category": "open", "required": ["price"]},
+            "gone": {"category": "lost", "entry": {"counted": {"valid_when": "pieces = 0", "message": "not empty"}}},
+        },
+        "moves": [{"from": "draft", "to": "ready"}, {"from": "ready", "to": "gone"}],
+    },
+    {
+        "kind": "role",
+        "name": "clerk",
+        "objects": {
+            "part": {"read": True, "create": {"fields": {"except": ["keeper"]}}, "edit": True, "import": True},
+            "place": {"read": {"where": 'code <> "SECRET"'}},
+        },
+    },
     {"kind": "role", "name": "keeper", "objects": {"part": {"read": True, "create": True, "edit": True}}},
-    {"kind": "role", "name": "archivist", "capabilities": ["import_historical"], "objects": {
-        "part": {"read": True, "create": True, "edit": True, "import": True}, "place": {"read": True}, "user": {"read": True}}},
-]  # fmt: skip
+    {
+        "kind": "role",
+        "name": "archivist",
+        "capabilities": ["import_historical"],
+        "objects": {
+            "part": {"read": True, "create": True, "edit": True, "import": True},
+            "place": {"read": True},
+            "user": {"read": True},
+        },
+    },
+]
 
 
 @dataclass(slots=True)
@@ -76,7 +122,9 @@ class Store:
 
     async def empty(self) -> None:
         async with self.rt.writes.connection() as conn:
-            await conn.execute(f'DELETE FROM "{self.release.schema}".part; DELETE FROM "{self.release.schema}"._history')
+            await conn.execute(
+                f'DELETE FROM "{self.release.schema}".part; DELETE FROM "{self.release.schema}"._history'
+            )
 
 
 @pytest.fixture(scope="package")
@@ -91,8 +139,15 @@ async def _furnish(url: str, folder: Path) -> None:
     loaded = load_with_settings(pack, TENANT, {"core": ">=0.1", "store": ">=0.1"}, time_zone="Asia/Shanghai")
     async with opened(url) as rt:
         release = (await apply(rt, TENANT, loaded)).release
-        await create(rt, release, "place", *({"name": n, "code": c} for n, c in
-                     (("North", "N"), ("South", "S"), ("Twin", "T1"), ("Twin", "T2"), ("Vault", "SECRET"))))  # fmt: skip
+        await create(
+            rt,
+            release,
+            "place",
+            *(
+                {"name": n, "code": c}
+                for n, c in (("North", "N"), ("South", "S"), ("Twin", "T1"), ("Twin", "T2"), ("Vault", "SECRET"))
+            ),
+        )
         await create(rt, release, "user", {"name": "Ann", "email": "ann@store.example"})
 
 

@@ -18,11 +18,16 @@ from tests.tenancy import context, read, refusing
 
 PLAIN = {"columns": {"sku": "sku", "name": "name"}}
 HISTORY = {
-    "history": True, "mode": "upsert", "key": "sku",
+    "history": True,
+    "mode": "upsert",
+    "key": "sku",
     "columns": {"sku": "sku", "stage": "stage", "price": "price", "owner": {"column": "who", "lookup": "email"}},
     "system": {"created_at": "made", "stage_entered_at": ["moved", "made"]},
-}  # fmt: skip
-OLD = "sku,stage,price,who,made,moved\na,gone,5,ann@store.example,2020-02-03,2021-01-01\nb,ready,3,,2020-05-06,\nc,draft,1,,,\n"
+}
+OLD = (
+    "sku,stage,price,who,made,moved\n"
+    "a,gone,5,ann@store.example,2020-02-03,2021-01-01\nb,ready,3,,2020-05-06,\nc,draft,1,,,\n"
+)
 
 
 async def counts(store: Store) -> tuple[int, int]:
@@ -40,8 +45,9 @@ async def test_a_dry_run_reports_the_same_and_leaves_nothing(store: Store) -> No
     real = await store.load(mapping, text)
     assert (dry.rows, dry.created, dry.updated, dry.rejected) == (real.rows, real.created, real.updated, real.rejected)
     assert [(r.line, r.key, [f.code for f in r.faults]) for r in real.rejected] == [
-        (3, "b", ["record.rule"]), (4, "c", ["record.out_of_range"]),
-    ]  # fmt: skip
+        (3, "b", ["record.rule"]),
+        (4, "c", ["record.out_of_range"]),
+    ]
     assert await store.parts("sku") == [("a",), ("d",)]
     again = await store.load(mapping, text, dry_run=True)
     assert (again.created, again.updated) == (0, 2)
@@ -51,21 +57,37 @@ async def test_a_dry_run_reports_the_same_and_leaves_nothing(store: Store) -> No
 
 
 async def test_every_rule_of_the_door_holds(store: Store) -> None:
-    mapping = {"columns": {"sku": "sku", "name": "name", "price": "price", "pieces": "n", "stage": "stage", "shade": "shade"}}
+    mapping = {
+        "columns": {"sku": "sku", "name": "name", "price": "price", "pieces": "n", "stage": "stage", "shade": "shade"}
+    }
     text = (
         "sku,name,price,n,stage,shade\n"
-        ",no key,1,1,,\n" f"{'x' * 11},long,1,1,,\n" f"b,{'x' * 101},1,1,,\n" "c,dear,1000,1,,\n" "d,many,1,1001,,\n"
-        "e,not new,1,1,ready,\n" "f,no stage,1,1,lost,\n" "g,shade,1,1,,pink\n" "h,good,999.99,1000,draft,red\n"
-    )  # fmt: skip
+        ",no key,1,1,,\n"
+        f"{'x' * 11},long,1,1,,\n"
+        f"b,{'x' * 101},1,1,,\n"
+        "c,dear,1000,1,,\n"
+        "d,many,1,1001,,\n"
+        "e,not new,1,1,ready,\n"
+        "f,no stage,1,1,lost,\n"
+        "g,shade,1,1,,pink\n"
+        "h,good,999.99,1000,draft,red\n"
+    )
     done = await store.load(mapping, text)
     assert {r.line: (r.faults[0].code, r.faults[0].pointer) for r in done.rejected} == {
-        2: ("record.required", "/sku"), 3: ("record.too_long", "/sku"), 4: ("record.too_long", "/name"),
-        5: ("record.rule", "/price"), 6: ("record.out_of_range", "/pieces"), 7: ("stage.start", "/stage"),
-        8: ("record.option", "/stage"), 9: ("record.option", "/shade"),
-    }  # fmt: skip
+        2: ("record.required", "/sku"),
+        3: ("record.too_long", "/sku"),
+        4: ("record.too_long", "/name"),
+        5: ("record.rule", "/price"),
+        6: ("record.out_of_range", "/pieces"),
+        7: ("stage.start", "/stage"),
+        8: ("record.option", "/stage"),
+        9: ("record.option", "/shade"),
+    }
     assert done.created == 1 and await store.parts("sku", "stage", "worth") == [("h", "draft", Decimal("999990.00"))]
     # An update moves through the process, too.
-    done = await store.load({"mode": "update", "key": "sku", "columns": {"sku": "sku", "stage": "stage"}}, "sku,stage\nh,gone\n")
+    done = await store.load(
+        {"mode": "update", "key": "sku", "columns": {"sku": "sku", "stage": "stage"}}, "sku,stage\nh,gone\n"
+    )
     assert {f.code for f in done.rejected[0].faults} == {"stage.unlisted"}
 
 
@@ -76,7 +98,9 @@ async def test_the_verbs_and_the_fields_of_the_role_hold(store: Store) -> None:
     store.actor = actor("clerk")
     with refusing("access.denied", "import_historical"):
         await store.load({**PLAIN, "history": True}, "sku,name\na,b\n")
-    done = await store.load({"columns": {"sku": "sku", "place": {"column": "p", "lookup": "code"}}}, "sku,p\na,SECRET\nb,N\n")
+    done = await store.load(
+        {"columns": {"sku": "sku", "place": {"column": "p", "lookup": "code"}}}, "sku,p\na,SECRET\nb,N\n"
+    )
     assert [(r.line, r.faults[0].code) for r in done.rejected] == [(2, "record.reference")] and done.created == 1
     done = await store.load({"columns": {"sku": "sku", "keeper": {"value": str(SYSTEM_USER)}}}, "sku\nx\n")
     assert (done.created, done.rejected[0].faults[0].pointer) == (0, "/keeper")
@@ -92,17 +116,27 @@ async def test_history_keeps_dates_owners_and_stages_and_says_so(store: Store) -
     async with store.rt.writes.connection() as conn:
         rows = await conn.fetch(
             f"SELECT p.sku, p.stage, p.stage__entered_at, p.created_at, u.name FROM {schema}.part p "
-            f"LEFT JOIN {schema}.\"user\" u ON u.id = p.owner ORDER BY 1"
-        )  # fmt: skip
+            f'LEFT JOIN {schema}."user" u ON u.id = p.owner ORDER BY 1'
+        )
         doors = await conn.fetch(f"SELECT DISTINCT door FROM {schema}._history")
     # A date is its first instant in the tenant's zone, which is eight hours ahead.
-    assert tuple(rows[0]) == ("a", "gone", datetime(2020, 12, 31, 16, tzinfo=UTC), datetime(2020, 2, 2, 16, tzinfo=UTC), "Ann")
+    assert tuple(rows[0]) == (
+        "a",
+        "gone",
+        datetime(2020, 12, 31, 16, tzinfo=UTC),
+        datetime(2020, 2, 2, 16, tzinfo=UTC),
+        "Ann",
+    )
     assert rows[1]["created_at"] == rows[1]["stage__entered_at"] == datetime(2020, 5, 5, 16, tzinfo=UTC)
     assert abs((rows[2]["created_at"] - datetime.now(UTC)).total_seconds()) < 60
     assert [row["door"] for row in doors] == ["historical import"]
     # Starts, moves and criteria of stages are not judged, all other rules are.
     wrong = await store.load(HISTORY, "sku,stage,price,who,made,moved\nz,gone,5000,,,\nz2,nowhere,1,,,\nz3,ready,,,,\n")
-    assert [[f.code for f in r.faults] for r in wrong.rejected] == [["record.rule"], ["record.option"], ["stage.required"]]
+    assert [[f.code for f in r.faults] for r in wrong.rejected] == [
+        ["record.rule"],
+        ["record.option"],
+        ["stage.required"],
+    ]
     again = await store.load(HISTORY, OLD)
     assert (again.created, again.updated, again.rejected) == (0, 3, [])
 
@@ -113,7 +147,9 @@ async def test_more_rows_than_a_batch_with_progress(store: Store) -> None:
     done = await store.load(PLAIN, "sku,name\n" + "\n".join(lines), progress=lambda n, of: seen.append((n, of)))
     bad = [n + 2 for n in range(len(lines)) if n % 700 == 0]
     assert [r.line for r in done.rejected] == bad and done.created == len(lines) - len(bad) == (await counts(store))[0]
-    assert [n for n, _ in seen] == [IMPORT_BATCH, 2 * IMPORT_BATCH, len(lines)] and {of for _, of in seen} == {len(lines)}
+    assert [n for n, _ in seen] == [IMPORT_BATCH, 2 * IMPORT_BATCH, len(lines)] and {of for _, of in seen} == {
+        len(lines)
+    }
 
 
 async def test_lines_are_those_of_the_file_and_bad_rows_do_not_hold_up_good_ones(store: Store) -> None:
@@ -121,8 +157,9 @@ async def test_lines_are_those_of_the_file_and_bad_rows_do_not_hold_up_good_ones
     done = await store.load(PLAIN, text)
     assert await store.parts("sku", "name") == [("a", "two\r\nlines"), ("d", 'say "hi"')]
     assert [(r.line, r.faults[0].code, r.faults[0].detail) for r in done.rejected] == [
-        (5, "import.file", "the row has 1 cells, the header 2"), (6, "import.file", "the row has 3 cells, the header 2"),
-    ]  # fmt: skip
+        (5, "import.file", "the row has 1 cells, the header 2"),
+        (6, "import.file", "the row has 3 cells, the header 2"),
+    ]
     done = await store.load(PLAIN, "sku,name\ne,a\0b\nf,ok\n")
     assert [(r.line, r.faults[0].pointer) for r in done.rejected] == [(2, "/name")] and done.created == 1
 

@@ -33,7 +33,11 @@ BASE: Documents = {
             "twice": {"type": "formula", "formula": "amount * 2"},
         },
         "rules": {
-            "small": {"valid_when": "ISBLANK(amount) OR amount < 900", "on": ["create", "update"], "message": "too much"}
+            "small": {
+                "valid_when": "ISBLANK(amount) OR amount < 900",
+                "on": ["create", "update"],
+                "message": "too much",
+            }
         },
     },
     "box": {"kind": "object", "name": "box", "title": "name", "fields": {"name": {"type": "text", "required": True}}},
@@ -75,4 +79,6 @@ def changed(folder: Path, edit: Edit | None = None) -> Loaded:
 async def settle(rt: Runtime, tenant: str, folder: Path) -> tuple[Release, list[UUID]]:
     """The tenant with the base pack and three items: its release and their ids."""
     done = await apply(rt, tenant, changed(folder))
-    return done.release, await create(rt, done.release, "item", *ROWS[:2]) + await create(rt, done.release, "item", ROWS[2])
+    return done.release, await create(rt, done.release, "item", *ROWS[:2]) + await create(
+        rt, done.release, "item", ROWS[2]
+    )

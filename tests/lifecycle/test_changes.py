@@ -141,14 +141,17 @@ async def labelled(rt: Runtime, release: Release, ids: list[UUID]) -> None:
 
 async def indexed(rt: Runtime, release: Release, ids: list[UUID]) -> None:
     found = await sql(
-        rt.url, "SELECT indexdef FROM pg_indexes WHERE schemaname = $1 AND indexdef ~ '\\(shade, amount, id\\)'",
+        rt.url,
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = $1 AND indexdef ~ '\\(shade, amount, id\\)'",
         release.schema,
-    )  # fmt: skip
+    )
     assert len(found) == 1
     valid = await sql(
-        rt.url, "SELECT bool_and(indisvalid) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1", release.schema,
-    )  # fmt: skip
+        rt.url,
+        "SELECT bool_and(indisvalid) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
+        release.schema,
+    )
     assert valid[0][0] is True
 
 
@@ -201,18 +204,30 @@ def edit_formula(d: Documents) -> None:
 
 
 WORKFLOW = {
-    "kind": "workflow", "name": "grew", "object": "item", "trigger": {"on": "changed", "fields": ["amount"]},
-    "run_as": "keeper_user", "actions": [{"create": "box", "values": {"name": "name"}}],
-}  # fmt: skip
+    "kind": "workflow",
+    "name": "grew",
+    "object": "item",
+    "trigger": {"on": "changed", "fields": ["amount"]},
+    "run_as": "keeper_user",
+    "actions": [{"create": "box", "values": {"name": "name"}}],
+}
 REPORT = {"kind": "report", "name": "all_items", "object": "item", "measures": {"items": "COUNT(rows)"}}
 PLACE = {
-    "kind": "object", "name": "place", "title": "name",
+    "kind": "object",
+    "name": "place",
+    "title": "name",
     "fields": {"name": {"type": "text"}, "item": {"type": "lookup", "to": "item", "reverse": "places"}},
-}  # fmt: skip
-GUEST = {
-    "kind": "role", "name": "guest", "objects": {"item": {"read": {"where": "amount > 0", "fields": ["name", "amount"]}}}
 }
-RULE = {"valid_when": "ISBLANK(code) OR NOT ISBLANK(shade)", "on": ["create", "update"], "message": "a code needs a shade"}
+GUEST = {
+    "kind": "role",
+    "name": "guest",
+    "objects": {"item": {"read": {"where": "amount > 0", "fields": ["name", "amount"]}}},
+}
+RULE = {
+    "valid_when": "ISBLANK(code) OR NOT ISBLANK(shade)",
+    "on": ["create", "update"],
+    "message": "a code needs a shade",
+}
 
 ALLOWED: dict[str, tuple[Edit, Use]] = {
     "object": (lambda d: d.update(place=PLACE), new_object),
@@ -232,7 +247,8 @@ ALLOWED: dict[str, tuple[Edit, Use]] = {
     "changed report": (lambda d: d["report"].update(group_by={}, measures={"items": "COUNT(rows)"}), other_report),
     "no report": (lambda d: d.pop("report"), no_report),
     "role": (
-        lambda d: (d.update(guest=GUEST), d["keeper"]["objects"]["item"].update(read={"where": "amount < 15"})), new_role,
+        lambda d: (d.update(guest=GUEST), d["keeper"]["objects"]["item"].update(read={"where": "amount < 15"})),
+        new_role,
     ),
     "workflow": (lambda d: d.update(flow={**WORKFLOW, "run_as": "keeper"}), watched),
     "index": (lambda d: d["item"].update(indexes={"shade_amount": ["shade", "amount"]}), indexed),
@@ -240,7 +256,7 @@ ALLOWED: dict[str, tuple[Edit, Use]] = {
     "formula": (edit_formula, doubled),
     "default": (lambda d: d["item"]["fields"]["code"].update(default='"new"'), defaulted),
     "required when": (lambda d: d["item"]["fields"]["code"].update(required_when="amount > 0"), required_when),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ALLOWED)
@@ -264,53 +280,83 @@ async def test_what_loses_nothing_is_applied_usable_and_keeps_the_rows(
 
 REFUSED: dict[str, tuple[Edit, str, str]] = {
     "dropped field": (
-        lambda d: d["item"]["fields"].pop("code"), "object.item.fields.code", "not dropped",
+        lambda d: d["item"]["fields"].pop("code"),
+        "object.item.fields.code",
+        "not dropped",
     ),
     "renamed field": (
-        lambda d: d["item"]["fields"].update(mark=d["item"]["fields"].pop("code")), "object.item.fields.code", "not dropped",
+        lambda d: d["item"]["fields"].update(mark=d["item"]["fields"].pop("code")),
+        "object.item.fields.code",
+        "not dropped",
     ),
     "changed type": (
-        lambda d: d["item"]["fields"].update(code={"type": "integer"}), "object.item.fields.code.type", "type",
+        lambda d: d["item"]["fields"].update(code={"type": "integer"}),
+        "object.item.fields.code.type",
+        "type",
     ),
     "required": (
-        lambda d: d["item"]["fields"]["code"].update(required=True), "object.item.fields.code.required", "records may break",
+        lambda d: d["item"]["fields"]["code"].update(required=True),
+        "object.item.fields.code.required",
+        "records may break",
     ),
     "unique": (
-        lambda d: d["item"]["fields"]["code"].update(unique=True), "object.item.fields.code.unique", "records may break",
+        lambda d: d["item"]["fields"]["code"].update(unique=True),
+        "object.item.fields.code.unique",
+        "records may break",
     ),
     "new required field": (
-        lambda d: d["item"]["fields"].update(extra={"type": "text", "required": True}), "object.item.fields.extra", "optional",
+        lambda d: d["item"]["fields"].update(extra={"type": "text", "required": True}),
+        "object.item.fields.extra",
+        "optional",
     ),
     "new unique field": (
-        lambda d: d["item"]["fields"].update(extra={"type": "text", "unique": True}), "object.item.fields.extra", "unique",
+        lambda d: d["item"]["fields"].update(extra={"type": "text", "unique": True}),
+        "object.item.fields.extra",
+        "unique",
     ),
     "unique key": (
-        lambda d: d["item"].update(unique={"both": ["code", "shade"]}), "object.item.unique.both", "records may break",
+        lambda d: d["item"].update(unique={"both": ["code", "shade"]}),
+        "object.item.unique.both",
+        "records may break",
     ),
     "narrower text": (
-        lambda d: d["item"]["fields"]["name"].update(max_length=3), "object.item.fields.name.max_length", "records may break",
+        lambda d: d["item"]["fields"]["name"].update(max_length=3),
+        "object.item.fields.name.max_length",
+        "records may break",
     ),
     "narrower number": (
-        lambda d: d["item"]["fields"]["amount"].update(max=15), "object.item.fields.amount.max", "records may break",
+        lambda d: d["item"]["fields"]["amount"].update(max=15),
+        "object.item.fields.amount.max",
+        "records may break",
     ),
     "other lookup": (
-        lambda d: d["item"]["fields"]["box"].update(to="item"), "object.item.fields.box.to", "not supported",
+        lambda d: d["item"]["fields"]["box"].update(to="item"),
+        "object.item.fields.box.to",
+        "not supported",
     ),
     "dropped option": (
-        lambda d: d["shades"]["options"].pop("blue"), "value_set.shades.options.blue", "active: false",
+        lambda d: d["shades"]["options"].pop("blue"),
+        "value_set.shades.options.blue",
+        "active: false",
     ),
     "dropped stage": (
-        lambda d: d["life"].update(stages={"new": {"category": "open"}, "gone": {"category": "won"}},
-                                   moves=[{"from": "new", "to": "gone"}]),
-        "process.item_life.stages.done", "may stand in this stage",
+        lambda d: d["life"].update(
+            stages={"new": {"category": "open"}, "gone": {"category": "won"}}, moves=[{"from": "new", "to": "gone"}]
+        ),
+        "process.item_life.stages.done",
+        "may stand in this stage",
     ),
     "dropped object": (
-        lambda d: (d.pop("box"), d["item"]["fields"].pop("box")), "object.box", "not dropped",
+        lambda d: (d.pop("box"), d["item"]["fields"].pop("box")),
+        "object.box",
+        "not dropped",
     ),
     "dropped value set": (
-        lambda d: (d.pop("shades"), d["item"]["fields"].pop("shade"), d.pop("report")), "value_set.shades", "",
+        lambda d: (d.pop("shades"), d["item"]["fields"].pop("shade"), d.pop("report")),
+        "value_set.shades",
+        "",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -336,9 +382,7 @@ async def test_what_could_lose_something_is_refused_with_path_and_reason(
         assert len(await sql(database_url, f'SELECT 1 FROM "t_{tenant}"._release')) == 1
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("time_zone", "Asia/Shanghai"), ("currency", "CNY")]
-)
+@pytest.mark.parametrize(("setting", "value"), [("time_zone", "Asia/Shanghai"), ("currency", "CNY")])
 async def test_settings_of_a_live_tenant_stay(setting: str, value: object, database_url: str, tmp_path: Path) -> None:
     packs, tenant = {"core": ">=0.1", "depot": ">=0.1"}, f"set_{setting}"
     async with runtime(database_url) as rt:
@@ -363,8 +407,7 @@ async def test_a_column_of_another_type_in_the_database_is_refused(database_url:
 
 async def _columns(url: str, tenant: str) -> list[Any]:
     return await sql(
-        url, "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1 ORDER BY 1, 2",
+        url,
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1 ORDER BY 1, 2",
         f"t_{tenant}",
-    )  # fmt: skip
-
-
+    )

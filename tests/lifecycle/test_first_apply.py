@@ -8,7 +8,6 @@ import json
 import time
 from pathlib import Path
 
-
 import pytest
 
 from engine.base.context import SYSTEM_USER
@@ -30,7 +29,11 @@ async def test_apply_makes_tables_and_a_release_and_a_second_one_plans_nothing(
         assert await sql(database_url, "SELECT 1 FROM pg_namespace WHERE nspname = 't_first'") == []
         release, _ = await settle(rt, "first", tmp_path / "depot")
         assert release.number == 1
-        assert [row["name"] for row in await read(rt, release, "item", "name", order=("name",))] == ["one", "three", "two"]
+        assert [row["name"] for row in await read(rt, release, "item", "name", order=("name",))] == [
+            "one",
+            "three",
+            "two",
+        ]
 
         again = await plan(rt, "first", loaded)
         assert again.empty and lines(again) == []
@@ -53,7 +56,9 @@ async def test_each_publication_is_a_row_with_its_note_and_one_is_current(databa
         assert rows[1]["hash"] == done.release.hash != rows[0]["hash"]
 
 
-async def test_identities_and_columns_stay_when_things_are_added_before_others(database_url: str, tmp_path: Path) -> None:
+async def test_identities_and_columns_stay_when_things_are_added_before_others(
+    database_url: str, tmp_path: Path
+) -> None:
     async with opened(database_url) as rt:
         release, _ = await settle(rt, "ids", tmp_path / "depot")
 
@@ -80,7 +85,10 @@ async def test_a_name_that_can_not_be_a_tenant_is_refused(database_url: str, tmp
             with pytest.raises(Refused) as refused:
                 await apply(rt, name, changed(tmp_path / "depot"))
             assert refused.value.code == "tenant.name"
-        assert await sql(database_url, "SELECT 1 FROM fieldwright.tenant WHERE name IN ('api', 'Big', 'a b', '_x', '')") == []
+        assert (
+            await sql(database_url, "SELECT 1 FROM fieldwright.tenant WHERE name IN ('api', 'Big', 'a b', '_x', '')")
+            == []
+        )
 
 
 async def test_another_process_sees_the_new_release_within_a_second(database_url: str, tmp_path: Path) -> None:

@@ -22,18 +22,28 @@ from engine.runtime import Runtime
 from tests.lifecycle.support import ROWS, Documents, changed, settle
 from tests.tenancy import ROOT, create, opened, read, refusing, sql, update
 
-SEED = {"kind": "seed", "name": "boxes", "object": "place", "key": "name", "records": [{"name": "here"}, {"name": "there"}]}
+SEED = {
+    "kind": "seed",
+    "name": "boxes",
+    "object": "place",
+    "key": "name",
+    "records": [{"name": "here"}, {"name": "there"}],
+}
 PLACE = {
-    "kind": "object", "name": "place", "title": "name",
+    "kind": "object",
+    "name": "place",
+    "title": "name",
     "fields": {"name": {"type": "text", "unique": True}, "item": {"type": "lookup", "to": "item", "reverse": "places"}},
-}  # fmt: skip
+}
 
 
 def grown(d: Documents) -> None:
     """Everything that an apply has to do: a table, columns, a check, an index, a sequence, seeds."""
     d.update(place=PLACE, seed=SEED)
     d["item"]["fields"].update(
-        size={"type": "integer", "min": 0, "max": 10}, checked={"type": "boolean"}, number={"type": "auto_number", "format": "I-{000}"}
+        size={"type": "integer", "min": 0, "max": 10},
+        checked={"type": "boolean"},
+        number={"type": "auto_number", "format": "I-{000}"},
     )
     d["item"]["indexes"] = {"size": ["size", "shade"]}
     d["shades"]["options"]["green"] = {"label": "Green"}
@@ -49,7 +59,9 @@ async def _killed(url: str, tenant: str, folder: Path, where: str) -> None:
 async def _usable(rt: Runtime, release: Release) -> None:
     (new,) = await create(rt, release, "item", {"name": "new", "amount": 5, "shade": "red"})
     await update(rt, release, "item", new, stage="done")
-    assert (await read(rt, release, "item", "twice", "stage", where=f'id = "{new}"')) == [{"twice": 10, "stage": "done"}]
+    assert (await read(rt, release, "item", "twice", "stage", where=f'id = "{new}"')) == [
+        {"twice": 10, "stage": "done"}
+    ]
 
 
 # Statements: sequence, table, index of it, three columns, check, check, validate, validate, index.
@@ -112,12 +124,13 @@ async def test_a_release_published_after_the_plan_makes_it_stale(database_url: s
             await asyncio.sleep(0.5)
             await sql(database_url, "UPDATE t_stale._release SET current = false")
             await sql(
-                database_url, "INSERT INTO t_stale._release (number, hash, language, data, identity, note, current) "
+                database_url,
+                "INSERT INTO t_stale._release (number, hash, language, data, identity, note, current) "
                 "SELECT number + 1, 'other', language, data, identity, '', true FROM t_stale._release",
-            )  # fmt: skip
+            )
         finally:
             await reader.close()
-        with pytest.raises(Refused, match="plan.stale"):
+        with pytest.raises(Refused, match=r"plan\.stale"):
             await running
 
 
@@ -140,7 +153,7 @@ async def test_a_long_reader_delays_the_apply_but_no_other_reader(database_url: 
         finally:
             await reader.close()
         done = await asyncio.wait_for(applying, 10)
-        # One wait for the lock is LOCK_MILLISECONDS; a reader may have to sit out one or two, never the whole transaction.
+        # A reader may have to sit out one wait for the lock (LOCK_MILLISECONDS) or two, never the whole transaction.
         assert longest < 0.8 and done.release.number == 2
         assert 0 < done.longest_lock < 0.5
 
@@ -176,8 +189,10 @@ async def test_an_invalid_index_is_dropped_and_built_again(database_url: str, tm
         assert any("drop invalid index" in line for line in lines(found))
         await apply(rt, "invalid", loaded)
         rows = await sql(
-            database_url, "SELECT x.indisvalid, pg_get_indexdef(x.indexrelid) AS made FROM pg_index x "
-            "WHERE x.indexrelid = $1::regclass", f"t_invalid.{name}",
-        )  # fmt: skip
+            database_url,
+            "SELECT x.indisvalid, pg_get_indexdef(x.indexrelid) AS made FROM pg_index x "
+            "WHERE x.indexrelid = $1::regclass",
+            f"t_invalid.{name}",
+        )
         assert rows[0]["indisvalid"] and "(code, shade, id)" in rows[0]["made"]
         assert (await plan(rt, "invalid", loaded)).empty

@@ -10,18 +10,29 @@ from tests.lifecycle.support import Documents, changed
 from tests.tenancy import opened, read, refusing, sql, update
 
 TEAMS = {
-    "kind": "seed", "name": "teams", "object": "team", "key": "code",
-    "records": [{"code": "HQ", "name": "Head office"}, {"code": "EAST", "name": "East", "parent": "HQ", "active": False}],
-}  # fmt: skip
+    "kind": "seed",
+    "name": "teams",
+    "object": "team",
+    "key": "code",
+    "records": [
+        {"code": "HQ", "name": "Head office"},
+        {"code": "EAST", "name": "East", "parent": "HQ", "active": False},
+    ],
+}
 BOXES = {
-    "kind": "seed", "name": "boxes", "object": "crate", "key": "mark",
+    "kind": "seed",
+    "name": "boxes",
+    "object": "crate",
+    "key": "mark",
     "records": [
         {"mark": "A", "team": "EAST", "price": 12.30, "share": "15%", "since": "2024-02-29", "tags": ["red", "blue"]},
         {"mark": "B", "team": None, "keeper": "Fieldwright"},
     ],
-}  # fmt: skip
+}
 CRATE = {
-    "kind": "object", "name": "crate", "title": "mark",
+    "kind": "object",
+    "name": "crate",
+    "title": "mark",
     "fields": {
         "mark": {"type": "text", "required": True, "unique": True},
         "team": {"type": "lookup", "to": "team", "reverse": "crates"},
@@ -32,14 +43,16 @@ CRATE = {
         "tags": {"type": "multi_select", "options": "shades"},
     },
     "rules": {"cheap": {"valid_when": "ISBLANK(price) OR price < 100", "on": ["create"], "message": "too dear"}},
-}  # fmt: skip
+}
 
 
 def seeded(d: Documents) -> None:
     d.update(crate=CRATE, teams=TEAMS, boxes=BOXES)
 
 
-async def test_records_of_seeds_are_created_once_by_their_key_and_refer_to_each_other(database_url: str, tmp_path: Path) -> None:
+async def test_records_of_seeds_are_created_once_by_their_key_and_refer_to_each_other(
+    database_url: str, tmp_path: Path
+) -> None:
     async with opened(database_url) as rt:
         done = await apply(rt, "seeds", changed(tmp_path / "depot", seeded))
         assert done.seeded == len(TEAMS["records"]) + len(BOXES["records"])

@@ -23,8 +23,10 @@ def pack(folder: Path) -> Path:
     documents: Documents = {**BASE, "pack": {**BASE["pack"], "locales": ["en", "zh-CN"]}}
     item = documents["item"]
     documents["item"] = {**item, "fields": {**item["fields"], "day": {"type": "formula", "formula": "TODAY()"}}}
-    documents["report"] = {**documents["report"], "measures": {
-        "items": {"value": "COUNT(rows)", "label": {"en": "Items", "zh-CN": "件数"}}}}  # fmt: skip
+    documents["report"] = {
+        **documents["report"],
+        "measures": {"items": {"value": "COUNT(rows)", "label": {"en": "Items", "zh-CN": "件数"}}},
+    }
     return write_pack(folder / "packs" / "depot", documents.values())
 
 

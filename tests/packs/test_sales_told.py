@@ -74,8 +74,13 @@ def near(got: list[tuple[Any, ...]], wanted: list[tuple[Any, ...]]) -> bool:
 
 
 async def test_everything_was_written_under_the_clock_of_its_step(demo: Demo) -> None:
-    counts = dict(await plain(demo, f"SELECT 'opportunity', count(*) FROM {S}.opportunity UNION ALL "
-                              f"SELECT 'account', count(*) FROM {S}.account"))  # fmt: skip
+    counts = dict(
+        await plain(
+            demo,
+            f"SELECT 'opportunity', count(*) FROM {S}.opportunity UNION ALL "
+            f"SELECT 'account', count(*) FROM {S}.account",
+        )
+    )
     assert counts == {"opportunity": 300, "account": 40} and demo.steps > 100
     assert demo.told.rows > len(demo.told.ids) > 1000
     (made,) = await sql(demo.url, f"SELECT min(created_at) AS first, max(modified_at) AS last FROM {S}.opportunity")
@@ -84,9 +89,12 @@ async def test_everything_was_written_under_the_clock_of_its_step(demo: Demo) ->
     assert doors == [("demo",)]
     moves = await plain(demo, f"SELECT count(*) FROM {S}._stage_history WHERE previous IS NOT NULL")
     assert moves[0][0] > 300
-    old = await plain(demo, f"SELECT count(*) FROM {S}._event e WHERE at < $1 AND EXISTS (SELECT 1 FROM fieldwright.pgqueuer j "
-                      "WHERE j.entrypoint = 'dispatch' AND (convert_from(j.payload, 'UTF8')::jsonb -> 'events') @> to_jsonb(e.id))",
-                      datetime.combine(TODAY, datetime.min.time(), UTC) - timedelta(days=7))  # fmt: skip
+    old = await plain(
+        demo,
+        f"SELECT count(*) FROM {S}._event e WHERE at < $1 AND EXISTS (SELECT 1 FROM fieldwright.pgqueuer j "
+        "WHERE j.entrypoint = 'dispatch' AND (convert_from(j.payload, 'UTF8')::jsonb -> 'events') @> to_jsonb(e.id))",
+        datetime.combine(TODAY, datetime.min.time(), UTC) - timedelta(days=7),
+    )
     assert old == [(0,)]
 
 
@@ -97,9 +105,10 @@ async def test_pipeline_by_stage_and_by_region(demo: Demo) -> None:
     assert near(sorted(row[:3] for row in got), sorted(wanted)) and total["deals"] == sum(row[1] for row in wanted)
     got, total = await run(demo, "pipeline_by_region")
     wanted = await plain(
-        demo, f"SELECT a.region, count(*), sum(amount) FROM {S}.opportunity o JOIN {S}.account a ON a.id = o.account "
+        demo,
+        f"SELECT a.region, count(*), sum(amount) FROM {S}.opportunity o JOIN {S}.account a ON a.id = o.account "
         f"WHERE {still} GROUP BY 1 ORDER BY 3 DESC NULLS LAST",
-    )  # fmt: skip
+    )
     assert near([row[:3] for row in got], wanted) and total["amount"] == sum(row[2] for row in wanted)
 
 
@@ -109,16 +118,20 @@ async def test_sales_trend_and_win_rates(demo: Demo) -> None:
     amount = "coalesce(sum(o.amount) FILTER (WHERE o.stage = 'won'), 0)"
     got, _ = await run(demo, "won_by_month")
     wanted = await plain(
-        demo, f"SELECT date_trunc('month', actual_close)::date, count(*), {won}, {amount}, {won}::numeric / count(*) "
+        demo,
+        f"SELECT date_trunc('month', actual_close)::date, count(*), {won}, {amount}, {won}::numeric / count(*) "
         f"FROM {closed} GROUP BY 1 ORDER BY 1",
-    )  # fmt: skip
+    )
     assert near([row[:5] for row in got], wanted) and len(wanted) > 12
     got, total = await run(demo, "win_rate_by_industry")
     closed_by = closed.replace("WHERE", f"JOIN {S}.account a ON a.id = o.account WHERE")
     wanted = await plain(
-        demo, f"SELECT a.industry, count(*), {won}, {amount}, {won}::numeric / count(*) FROM {closed_by} GROUP BY 1",
-    )  # fmt: skip
-    assert near(sorted(row[:5] for row in got), sorted(wanted)) and [r[4] for r in got] == sorted((r[4] for r in got), reverse=True)
+        demo,
+        f"SELECT a.industry, count(*), {won}, {amount}, {won}::numeric / count(*) FROM {closed_by} GROUP BY 1",
+    )
+    assert near(sorted(row[:5] for row in got), sorted(wanted)) and [r[4] for r in got] == sorted(
+        (r[4] for r in got), reverse=True
+    )
     assert total["closed"] == sum(row[1] for row in wanted)
     got, total = await run(demo, "win_rate_by_team")
     by_team = closed.replace("WHERE", f'JOIN {S}."user" u ON u.id = o.owner JOIN {S}.team t ON t.id = u.team WHERE')
@@ -129,11 +142,14 @@ async def test_sales_trend_and_win_rates(demo: Demo) -> None:
 async def test_product_lines(demo: Demo) -> None:
     line = "round(l.quantity * l.price * (1 - coalesce(l.discount, 0)), 2)"
     wanted = await plain(
-        demo, f"SELECT pl.name, count(*), coalesce(sum({line}) FILTER (WHERE o.stage NOT IN ('won', 'lost')), 0), "
-        f"coalesce(sum({line}) FILTER (WHERE o.stage = 'won'), 0), coalesce(sum(l.quantity) FILTER (WHERE o.stage = 'won'), 0) "
-        f"FROM {S}.opportunity_line l JOIN {S}.opportunity o ON o.id = l.opportunity JOIN {S}.product p ON p.id = l.product "
+        demo,
+        f"SELECT pl.name, count(*), coalesce(sum({line}) FILTER (WHERE o.stage NOT IN ('won', 'lost')), 0), "
+        f"coalesce(sum({line}) FILTER (WHERE o.stage = 'won'), 0), "
+        f"coalesce(sum(l.quantity) FILTER (WHERE o.stage = 'won'), 0) "
+        f"FROM {S}.opportunity_line l JOIN {S}.opportunity o ON o.id = l.opportunity "
+        f"JOIN {S}.product p ON p.id = l.product "
         f"JOIN {S}.product_line pl ON pl.id = p.line WHERE o.stage <> 'lost' AND l.deleted_at IS NULL GROUP BY 1",
-    )  # fmt: skip
+    )
     got, total = await run(demo, "sales_by_product_line")
     assert near(sorted(got), sorted(wanted)) and total["lines"] == sum(row[1] for row in wanted)
 
@@ -145,5 +161,7 @@ async def test_a_rep_sees_own_numbers_only(demo: Demo) -> None:
         actor = Actor(user, (role,), await attributes(rt, await rt.store.release("demo"), user))
     _, own = await run(demo, "pipeline_by_stage", actor)
     _, whole = await run(demo, "pipeline_by_stage")
-    wanted = await plain(demo, f"SELECT count(*) FROM {S}.opportunity WHERE stage NOT IN ('won', 'lost') AND owner = $1", user)
+    wanted = await plain(
+        demo, f"SELECT count(*) FROM {S}.opportunity WHERE stage NOT IN ('won', 'lost') AND owner = $1", user
+    )
     assert own["deals"] == wanted[0][0] < whole["deals"], login

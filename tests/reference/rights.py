@@ -78,7 +78,11 @@ class View:
         if self.roles is None:
             return {name: frozenset(obj.fields) for name, obj in objects.items()}
         found = {
-            name: {f for grant in self.grants(name) for f in (obj.fields if grant.fields is None else grant.fields | ALWAYS)}
+            name: {
+                f
+                for grant in self.grants(name)
+                for f in (obj.fields if grant.fields is None else grant.fields | ALWAYS)
+            }
             for name, obj in objects.items()
         }
         while True:
@@ -202,7 +206,7 @@ class View:
             keys.append("-id" if keys[-1].startswith("-") else "id")
         for key in reversed(keys):
             path = key.removeprefix("-").split(".")
-            found.sort(key=lambda row: blanks_last(self.at(obj, row, path)), reverse=key.startswith("-"))  # noqa: B023
+            found.sort(key=lambda row: blanks_last(self.at(obj, row, path)), reverse=key.startswith("-"))
         return [{name: self.at(obj, row, name.split(".")) for name in fields} for row in found]
 
 

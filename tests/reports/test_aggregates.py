@@ -26,13 +26,19 @@ async def ask(shop: Shop, who: str = "operator", **query: Any) -> list[tuple[Any
 
 async def test_groups_measures_condition_order_and_limit(shop: Shop) -> None:
     got = await ask(
-        shop, by={"area": "place.area", "big": "amount > 300"}, where='stage <> "lost" and pieces >= 2',
-        measures={"sales": "COUNT(rows)", "mean": "AVERAGE(amount)"}, order=("-sales", "area", "big"), limit=4,
-    )  # fmt: skip
+        shop,
+        by={"area": "place.area", "big": "amount > 300"},
+        where='stage <> "lost" and pieces >= 2',
+        measures={"sales": "COUNT(rows)", "mean": "AVERAGE(amount)"},
+        order=("-sales", "area", "big"),
+        limit=4,
+    )
     wanted = await plain(
-        shop, f"SELECT p.area, coalesce(amount > 300, false), count(*), avg(amount) {FROM} AND stage <> 'lost' AND pieces >= 2 "
+        shop,
+        f"SELECT p.area, coalesce(amount > 300, false), count(*), avg(amount) {FROM} "
+        "AND stage <> 'lost' AND pieces >= 2 "
         "GROUP BY 1, 2 ORDER BY 3 DESC, array_position('{west,east,north}', p.area) NULLS LAST, 2 LIMIT 4",
-    )  # fmt: skip
+    )
     assert near(got, wanted) and len(got) == 4
 
 
@@ -43,7 +49,10 @@ async def test_values_of_the_query_are_values_not_text_of_the_statement(shop: Sh
 
 
 async def test_the_rows_are_those_of_the_viewer(shop: Shop) -> None:
-    own = {who: (await plain(shop, f"SELECT count(*) {FROM} AND s.owner = $1", shop.users[who]))[0] for who in ("ann", "ben")}
+    own = {
+        who: (await plain(shop, f"SELECT count(*) {FROM} AND s.owner = $1", shop.users[who]))[0]
+        for who in ("ann", "ben")
+    }
     for who, count in own.items():
         assert await ask(shop, who) == [count]
         assert await ask(shop, who, by={"who": "owner.name"}) == [(who, *count)]
@@ -73,7 +82,9 @@ async def test_a_fault_is_named_with_its_place(shop: Shop, name: str) -> None:
     with pytest.raises(Refused) as refused:
         await ask(shop, "ann", **query)
     assert refused.value.code == "query.invalid"
-    assert any(f.pointer.lstrip("/").startswith(pointer) and text in f.detail for f in refused.value.faults), refused.value.faults
+    assert any(f.pointer.lstrip("/").startswith(pointer) and text in f.detail for f in refused.value.faults), (
+        refused.value.faults
+    )
 
 
 async def test_all_faults_come_at_once_and_an_unreadable_object_is_unknown(shop: Shop) -> None:
@@ -88,5 +99,8 @@ async def test_all_faults_come_at_once_and_an_unreadable_object_is_unknown(shop:
 
 async def test_a_division_by_zero_in_a_measure_is_blank(shop: Shop) -> None:
     assert await ask(shop, measures={"x": "SUM(amount) / COUNT(rows[pieces > 99])"}) == [(None,)]
-    assert await ask(shop, where="pieces > 99", measures={"n": "COUNT(rows)", "x": "SUM(amount)"}) in ([(0, None)], [(0, 0)])
+    assert await ask(shop, where="pieces > 99", measures={"n": "COUNT(rows)", "x": "SUM(amount)"}) in (
+        [(0, None)],
+        [(0, 0)],
+    )
     assert await ask(shop, where="pieces > 99", by={"area": "place.area"}) == []

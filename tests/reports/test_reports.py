@@ -40,8 +40,10 @@ async def plain(shop: Shop, text: str, *args: Any) -> list[tuple[Any, ...]]:
 
 def near(got: list[tuple[Any, ...]], wanted: list[tuple[Any, ...]]) -> bool:
     """Equal; quotients, which the language rounds to 18 places, to 12 places."""
+
     def same(a: Any, b: Any) -> bool:
         return abs(Decimal(a) - Decimal(b)) < Decimal("1e-12") if isinstance(b, Decimal) and a is not None else a == b
+
     return len(got) == len(wanted) and all(
         len(g) == len(w) and all(map(same, g, w)) for g, w in zip(got, wanted, strict=True)
     )
@@ -51,9 +53,10 @@ async def test_group_by_a_path_sorts_as_options_are_declared_with_where_measures
     result = await run(shop, "by_area")
     measures = "count(*), sum(amount), sum(pieces)::numeric / count(*), sum(round(amount * 0.9, 18))"
     wanted = await plain(
-        shop, f"SELECT p.area, {measures} {FROM} AND stage = 'won' GROUP BY 1 "
+        shop,
+        f"SELECT p.area, {measures} {FROM} AND stage = 'won' GROUP BY 1 "
         "ORDER BY array_position('{west,east,north}', p.area) NULLS LAST",
-    )  # fmt: skip
+    )
     assert near(rows(result), wanted) and [row[0] for row in wanted] == ["west", "east", "north", None]
     whole = await plain(shop, f"SELECT {measures} {FROM} AND stage = 'won'")
     assert near([tuple(totals(result)[name] for name in ("sales", "amount", "share", "net"))], whole)
@@ -63,9 +66,10 @@ async def test_group_by_a_path_sorts_as_options_are_declared_with_where_measures
 async def test_groups_by_an_expression_and_a_stage_sort_by_both(shop: Shop) -> None:
     result = await run(shop, "by_month")
     wanted = await plain(
-        shop, f"SELECT date_trunc('month', sold_on)::date, stage, count(*), max(amount) {FROM} GROUP BY 1, 2 "
+        shop,
+        f"SELECT date_trunc('month', sold_on)::date, stage, count(*), max(amount) {FROM} GROUP BY 1, 2 "
         "ORDER BY 1 NULLS LAST, array_position('{open,won,lost}', stage)",
-    )  # fmt: skip
+    )
     assert near(rows(result), wanted) and wanted[-1][0] is None and result.totals is None
 
 
@@ -117,16 +121,22 @@ async def test_a_viewer_sees_sums_over_his_own_rows_only(shop: Shop, who: str) -
         shop, f"SELECT count(*), sum(amount) {FROM} AND stage = 'won' AND s.owner = $1", shop.users[who]
     )
     whole = totals(await run(shop, "by_area", who))
-    assert (whole["sales"], whole["amount"]) == wanted[0] != (await plain(shop, f"SELECT count(*), sum(amount) {FROM}"))[0]
+    assert (
+        (whole["sales"], whole["amount"]) == wanted[0] != (await plain(shop, f"SELECT count(*), sum(amount) {FROM}"))[0]
+    )
     assert sum(row[1] for row in rows(await run(shop, "by_area", who))) == wanted[0][0]
 
 
 async def test_a_report_of_what_a_viewer_may_not_read_does_not_exist_for_him(shop: Shop) -> None:
     async with opened(shop.url) as rt:
         release = await rt.store.release(TENANT)
-        names = {who: {r.name for r in listed(rt, context(release, shop.actor(who)), release)} for who in
-                 ("operator", "ann", "guest")}  # fmt: skip
-        assert "costs" in names["operator"] and names["ann"] == names["operator"] - {"costs"} and names["guest"] == set()
+        names = {
+            who: {r.name for r in listed(rt, context(release, shop.actor(who)), release)}
+            for who in ("operator", "ann", "guest")
+        }
+        assert (
+            "costs" in names["operator"] and names["ann"] == names["operator"] - {"costs"} and names["guest"] == set()
+        )
         for who, name in (("ann", "costs"), ("guest", "whole"), ("operator", "nothing")):
             with refusing("report.unknown", f'there is no report "{name}"'):
                 await run_report(rt, context(release, shop.actor(who)), release, name)
@@ -144,18 +154,33 @@ async def test_csv_can_not_start_a_formula_in_a_spreadsheet(shop: Shop) -> None:
     header, *lines = list(csv.reader(io.StringIO(text)))
     assert header == ["'+Name", "'@Amount"]
     cells = {row[0]: row[1] for row in lines}
-    assert set(cells) == {"'=HYPERLINK(\"x\")", "'@SUM(A1)", "'+1", "'-2", "'|x", 'plain, "q"'}
+    assert set(cells) == {'\'=HYPERLINK("x")', "'@SUM(A1)", "'+1", "'-2", "'|x", 'plain, "q"'}
     assert Decimal(cells["'-2"]) == -4, "a number stays a number"
 
 
 @pytest.mark.parametrize(
     ("value", "cell"),
     [
-        (None, ""), (True, "true"), (False, "false"), (-5, "-5"), (Decimal("-1.50"), "-1.50"), (Decimal("1E+3"), "1000"),
-        ("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("\tx", "'\tx"), ("\rx", "'\rx"), ("|x", "'|x"),
-        ("a=1", "a=1"), ("", ""), (["red", "=x"], '["red","=x"]'), ("\n=1", "'\n=1"), ("＝1", "'＝1"),
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (-5, "-5"),
+        (Decimal("-1.50"), "-1.50"),
+        (Decimal("1E+3"), "1000"),
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@x", "'@x"),
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("|x", "'|x"),
+        ("a=1", "a=1"),
+        ("", ""),
+        (["red", "=x"], '["red","=x"]'),
+        ("\n=1", "'\n=1"),
+        ("＝1", "'＝1"),
     ],
-)  # fmt: skip
+)
 def test_a_cell_is_made_safe(value: Any, cell: str) -> None:
     assert safe_cell(value) == cell
 

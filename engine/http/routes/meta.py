@@ -56,6 +56,9 @@ def describe(rights: Rights) -> dict[str, Any]:
             "currency": settings.currency,
             "locales": settings.locales,
         },
+        "roles": [
+            {"name": name, "label": model.roles[name].label} for name in rights.roles if name in model.roles
+        ],
         "capabilities": sorted(rights.capabilities),
         "objects": [_object(obj, rights) for obj in objects],
         "value_sets": [_value_set(s) for s in model.value_sets.values() if s.name in sets],

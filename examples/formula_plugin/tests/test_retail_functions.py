@@ -1,4 +1,4 @@
-"""The functions in a pack's fields, rule and report, on a real database (`FIELDWRIGHT_DATABASE_URL`, or the embedded one)."""
+"""The functions in a pack's fields, rule and report, on a real database (`FIELDWRIGHT_DATABASE_URL` or embedded)."""
 
 from __future__ import annotations
 
