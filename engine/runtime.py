@@ -100,7 +100,7 @@ async def running(settings: Settings, *, migrate: bool = True) -> AsyncIterator[
                 for tenant in await tenants(conn):
                     await migrate_tenant(conn, tenant.schema)
             elif missing := await behind(conn):
-                raise Refused("database.behind", f"missing: {', '.join(missing)}", hint="run `fieldwright doctor --fix`")
+                raise Refused("database.behind", f"missing: {', '.join(missing)}", hint="run `fieldwright doctor`")
             collation = await conn.fetchval(_COLLATION, list(CASE_COLLATIONS))
             secret = await _secret(conn, settings)
         reads = await open_pool(url, settings.pool_size, read_only=True, pooler=settings.database_pooler, revive=revive)

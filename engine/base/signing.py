@@ -32,9 +32,9 @@ def version_of(secret: bytes, tenant: str, record: UUID | str, tag: str) -> int 
     if tag.strip() == "*":
         return None
     number = tag.strip().removeprefix("W/").strip('"').partition("-")[0]
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        if hmac.compare_digest(etag(secret, tenant, record, int(number)), tag.strip()):
-            return int(number)
+    plain = number.isascii() and number.isdigit() and len(number) < 19
+    if plain and hmac.compare_digest(etag(secret, tenant, record, int(number)), tag.strip()):
+        return int(number)
     raise Refused("record.stale", "the entity tag in If-Match is not one of this record")
 
 

@@ -66,7 +66,7 @@ async def read(pool: Pool, role: str | None, text: str, args: Sequence[Any] = ()
 async def write(
     pool: Pool, role: str | None, text: str, args: Sequence[Any] = (), resolve: Resolve | None = None
 ) -> Answer:  # fmt: skip
-    """One writing statement as `role`, its own transaction; repeated after a deadlock, never after a lost connection."""
+    """One writing statement as `role`, its own transaction; repeated after a deadlock, not after a lost connection."""
 
     async def once() -> Answer:
         async with pool.connection(role) as conn:

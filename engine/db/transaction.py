@@ -50,7 +50,7 @@ async def transaction(
 
 @asynccontextmanager
 async def atomic(conn: Connection) -> AsyncIterator[None]:
-    """A transaction on `conn`, or a savepoint where one is open; undone when the block raises. Errors stay as they are."""
+    """A transaction on `conn`, or a savepoint in an open one; undone when the block raises. Errors stay as they are."""
     inner = conn.is_in_transaction()
     await conn.execute("SAVEPOINT inner_block" if inner else "BEGIN")
     try:

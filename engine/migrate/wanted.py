@@ -116,7 +116,8 @@ def _indexes(release: Release, obj: Object, table: str) -> Iterator[Index]:
         columns = tuple(column[f] for f in fields)
         seen.add(columns)
         yield Index(index_name(table, columns, "key"), columns, unique=True)
-    plain = [(f.name,) for f in release.stored(obj.name) if f.indexed or (f.type in ("lookup", "user") and not f.system)]
+    followed = {f.name for f in release.stored(obj.name) if f.type in ("lookup", "user") and not f.system}
+    plain = [(f.name,) for f in release.stored(obj.name) if f.indexed or f.name in followed]
     for fields in [*plain, ("owner",), *obj.indexes.values()]:
         columns = tuple(column[f] for f in fields)
         if columns not in seen:

@@ -23,6 +23,7 @@ from metamodel.kinds.process import Stage
 from metamodel.type_formulas import ModelSchema
 
 Image = OneOf["new", "old"]
+NOWHERE = TableRef("", "")
 
 STAGE_PROPERTIES: dict[str, Callable[[Stage], Value]] = {
     "probability": lambda stage: stage.probability,
@@ -56,7 +57,7 @@ class PlannedAggregate(Aggregate):
 
     level: int = 0
     image: Image = "new"
-    table: TableRef = TableRef("", "")
+    table: TableRef = NOWHERE
     joins: tuple[Join, ...] = ()
     access: Node | None = None
 

@@ -1,4 +1,4 @@
-"""A query by name becomes a `ReadPlan`: resolved, typed, with the access condition in. Callers' constants stay outside."""
+"""A query by name becomes a `ReadPlan`: resolved, typed, the access condition in, the caller's constants outside."""
 
 from __future__ import annotations
 

@@ -356,7 +356,9 @@ def _references(
     found = []
     for f in release.stored(obj):
         target = f.to or ("user" if f.type == "user" else None)
-        if target is None or (operation == "update" and f.name not in given) or f.name in ("id", "created_by", "modified_by"):
+        if target is None or f.name in ("id", "created_by", "modified_by"):
+            continue
+        if operation == "update" and f.name not in given:
             continue
         if operation == "create" and f.name not in given and f.default is None:
             continue
@@ -372,8 +374,8 @@ def _references(
 
 def _uniques(release: Release, obj: str, operation: Operation, given: frozenset[str]) -> list[Unique]:
     declared = release.object(obj)
-    keys: list[tuple[str, tuple[str, ...]]] = [(f.name, (f.name,)) for f in release.stored(obj) if f.unique and not f.system]
-    keys += [(fields[0], fields) for fields in declared.unique.values()]
+    keys = [(fields[0], fields) for fields in declared.unique.values()]
+    keys += [(f.name, (f.name,)) for f in release.stored(obj) if f.unique and not f.system]
     found = []
     for name, fields in keys:
         if operation in ("create", "restore") or (operation == "update" and given & set(fields)):

@@ -93,9 +93,8 @@ def lock_statement(ref: TableRef) -> Statement:
     rows = qualified(ref).alias("t")
     id_ = of(rows, "id", Uuid())
     ids = slot("ids", ARRAY(Uuid()))
-    return compile_statement(
-        select(func.count()).select_from(select(id_).where(id_ == func.any(ids)).order_by(id_).with_for_update().subquery())
-    )
+    locked = select(id_).where(id_ == func.any(ids)).order_by(id_).with_for_update().subquery()
+    return compile_statement(select(func.count()).select_from(locked))
 
 
 def _given_system(plan: WritePlan) -> list[str]:
@@ -242,7 +241,8 @@ def _judged(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None
     tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]
     tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
     if old is not None and plan.operation != "restore":
-        read_at = select(of(raw, "_version", BigInteger())).where(of(raw, "_ord", Integer()) == of(new, "_ord", Integer()))
+        same = of(raw, "_ord", Integer()) == of(new, "_ord", Integer())
+        read_at = select(of(raw, "_version", BigInteger())).where(same)
         tests.append(_number(read_at.scalar_subquery() != of(old, "version", BigInteger()), STALE))
     broken = func.array_remove(integers(tests), null())
     judged = select(of(new, "_ord", Integer()).label("_ord"), broken.label("broken")).select_from(rows.source)

@@ -33,7 +33,7 @@ OLD = (
 async def counts(store: Store) -> tuple[int, int]:
     async with store.rt.writes.connection() as conn:
         schema = f'"{store.release.schema}"'
-        return tuple([await conn.fetchval(f"SELECT count(*) FROM {schema}.{t}") for t in ("part", "_history")])  # type: ignore[return-value]
+        return tuple([await conn.fetchval(f"SELECT count(*) FROM {schema}.{t}") for t in ("part", "_history")])
 
 
 async def test_a_dry_run_reports_the_same_and_leaves_nothing(store: Store) -> None:

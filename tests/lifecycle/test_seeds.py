@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from engine.lifecycle.apply import apply
@@ -46,8 +47,8 @@ CRATE = {
 }
 
 
-def seeded(d: Documents) -> None:
-    d.update(crate=CRATE, teams=TEAMS, boxes=BOXES)
+def seeded(d: Documents, boxes: Documents = BOXES) -> None:
+    d.update(crate=CRATE, teams=TEAMS, boxes=boxes)
 
 
 async def test_records_of_seeds_are_created_once_by_their_key_and_refer_to_each_other(
@@ -77,7 +78,7 @@ async def test_a_record_added_to_a_seed_comes_with_the_next_apply(database_url: 
     async with opened(database_url) as rt:
         await apply(rt, "more", changed(tmp_path / "depot", seeded))
         more = {**BOXES, "records": [*BOXES["records"], {"mark": "C", "team": "HQ"}]}
-        done = await apply(rt, "more", changed(tmp_path / "depot", lambda d: (seeded(d), d.update(boxes=more))))
+        done = await apply(rt, "more", changed(tmp_path / "depot", lambda d: seeded(d, more)))
         assert done.seeded == 1 and done.release.number == 2
         rows = await read(rt, done.release, "crate", "mark", "team.code", equals=(("mark", "C"),))
         assert [row["team.code"] for row in rows] == ["HQ"]
@@ -91,6 +92,6 @@ async def test_a_seed_passes_the_rules_and_an_unknown_reference_is_refused(datab
         ):
             wrong = {**BOXES, "records": [record]}
             with refusing(code, text):
-                await apply(rt, "wrong", changed(tmp_path / "depot", lambda d, w=wrong: (seeded(d), d.update(boxes=w))))
+                await apply(rt, "wrong", changed(tmp_path / "depot", partial(seeded, boxes=wrong)))
         release = await rt.store.release("wrong")
         assert await read(rt, release, "crate", "mark") == [] and len(await read(rt, release, "team", "id")) == 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.base.context import Actor
+from engine.base.context import OPERATOR, Actor
 from engine.identity.resolve import attributes
 from engine.lifecycle.apply import apply
 from engine.lifecycle.story import Told, forget_jobs, story_of, tell
@@ -54,8 +54,8 @@ async def _tell(url: str) -> Demo:
 async def run(demo: Demo, name: str, actor: Actor | None = None) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
     async with opened(demo.url) as rt:
         release = await rt.store.release("demo")
-        given = {"now": datetime.combine(TODAY, datetime.min.time(), UTC)}
-        ctx = context(release, actor, **given) if actor else context(release, **given)
+        now = datetime.combine(TODAY, datetime.min.time(), UTC)
+        ctx = context(release, actor or OPERATOR, now=now)
         result = await run_report(rt, ctx, release, name)
         assert result.totals is not None
         rows = [tuple(row.values()) for row in json.loads(result.body, parse_float=Decimal)]

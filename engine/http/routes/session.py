@@ -85,7 +85,8 @@ async def who_am_i(call: Call) -> Reply:
 async def change_password(call: Call) -> Reply:
     """Changes the caller's own password; every session of the user ends, this one too."""
     body = await call.typed(PasswordChange)
-    await sessions.confirm(call.rt, call.service.limiter, call.release, call.ctx.actor.user, body.old, peer_of(call.scope))
+    peer, user = peer_of(call.scope), call.ctx.actor.user
+    await sessions.confirm(call.rt, call.service.limiter, call.release, user, body.old, peer)
     await logins.change_login(call.rt, call.release, call.ctx.actor.user, password=body.new)
     return Reply(None, 204)
 
