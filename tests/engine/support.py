@@ -100,12 +100,15 @@ class Yard:
 
     async def get(self, obj: str, record: UUID, who: str | Actor | None = None, *fields: str) -> dict[str, Any]:
         query = RecordQuery(object=obj, single=True, fields=fields or None)
-        return decode((await read_record(self.rt, self.context(who), self.release, query, record)).body)
+        found: dict[str, Any] = decode(
+            (await read_record(self.rt, self.context(who), self.release, query, record)).body
+        )
+        return found
 
     async def page(self, obj: str, who: str | Actor | None = None, **query: Any) -> Page:
         return await read_page(self.rt, self.context(who), self.release, RecordQuery(object=obj, **query))
 
-    async def list(self, obj: str, who: str | Actor | None = None, **query: Any) -> list[dict[str, Any]]:
+    async def listed(self, obj: str, who: str | Actor | None = None, **query: Any) -> list[dict[str, Any]]:
         """All records of a query, page after page."""
         found: list[dict[str, Any]] = []
         after = None
@@ -117,10 +120,10 @@ class Yard:
                 return found
 
     async def history(self, obj: str, record: UUID, who: str | Actor | None = None) -> list[dict[str, Any]]:
-        return decode(await history(self.rt, self.context(who), self.release, obj, record))
+        return list(decode(await history(self.rt, self.context(who), self.release, obj, record)))
 
     async def stages(self, obj: str, record: UUID, who: str | Actor | None = None) -> list[dict[str, Any]]:
-        return decode(await stage_history(self.rt, self.context(who), self.release, obj, record))
+        return list(decode(await stage_history(self.rt, self.context(who), self.release, obj, record)))
 
     async def sql(self, text: str, *args: Any) -> list[Any]:
         """Rows past the engine; `{s}` is the tenant's schema."""

@@ -22,7 +22,7 @@ async def test_what_no_role_grants_is_unknown(yard: Yard) -> None:
     """A role without an object in its `objects`: the same answer as for an object that there is not."""
     for obj in ("screw", "nowhere"):
         for made in (
-            yard.list(obj, "worker"),
+            yard.listed(obj, "worker"),
             yard.create(obj, "worker", name="n"),
             yard.delete(obj, uuid4(), "worker"),
         ):
@@ -105,7 +105,7 @@ UNREADABLE = [
 async def test_an_unreadable_field_does_not_exist(yard: Yard, query: dict[str, Any]) -> None:
     """`read: {fields}` and `fields: {except}`: for any use the same words as for a name that there is not."""
     who = "worker" if "site" in str(query) else "planner"
-    refused = await yard.refused(yard.list("job", who, **query))
+    refused = await yard.refused(yard.listed("job", who, **query))
     assert refused.code == "query.invalid"
     assert len(refused.faults) == 1
     words = ("there is no field", "unknown field", "COUNT needs a set of records")
@@ -159,7 +159,7 @@ async def test_children_are_those_that_the_reader_may_see(yard: Yard) -> None:
     )
     assert (await yard.get("job", job, "worker", "priced"))["priced"] == 2
     assert (await yard.get("job", job, "boss", "priced"))["priced"] == 7
-    assert len(await yard.list("job", "worker", where='SUM(parts.price) = 2 AND name = "n"')) == 1
+    assert len(await yard.listed("job", "worker", where='SUM(parts.price) = 2 AND name = "n"')) == 1
     assert await yard.codes(yard.update("job", job, "worker", cost=6)) == {"record.rule"}
 
 
@@ -200,7 +200,7 @@ async def test_export_is_a_right_of_its_own(yard: Yard) -> None:
     pages = [row async for page in export(yard.rt, ctx, yard.release, query) for row in page]
     assert [row["id"] for row in pages] == [str(own)]
     assert "cost" not in export_fields(yard.rt, ctx, yard.release, query)
-    assert len(await yard.list("job", "worker", where=query.where)) == 2
+    assert len(await yard.listed("job", "worker", where=query.where)) == 2
     with pytest.raises(Refused, match="access"):
         export_fields(yard.rt, yard.context("looker"), yard.release, query)
     wanted = RecordQuery(object="job", fields=("name", "cost"))

@@ -56,7 +56,7 @@ async def test_unique_values_are_taken_once(yard: Yard) -> None:
     outcomes = await asyncio.gather(*(outcome(yard.create("job", name="n", code="ONCE")) for _ in range(8)))
     assert outcomes.count("done") == 1
     assert set(outcomes) <= {"done", "record.unique", "record.invalid"}
-    assert len(await yard.list("job", where='code = "ONCE"')) == 1
+    assert len(await yard.listed("job", where='code = "ONCE"')) == 1
 
 
 async def test_batches_in_opposite_order_do_not_block_each_other(yard: Yard) -> None:

@@ -18,7 +18,7 @@ COLUMNS = ("id", *KEYS)
 
 async def filled(yard: Yard) -> list[dict[str, Any]]:
     """Forty jobs with many ties and blanks, made once."""
-    found = await yard.list("job", where='memo = "paged"', fields=COLUMNS)
+    found = await yard.listed("job", where='memo = "paged"', fields=COLUMNS)
     if found:
         return found
     rng = random.Random(4)
@@ -44,7 +44,7 @@ async def test_pages_together_are_the_sorted_list(yard: Yard, seed: int) -> None
     rows = await filled(yard)
     rng = random.Random(seed)
     order = tuple(rng.choice(("", "-")) + key for key in rng.sample(KEYS, rng.choice((1, 2, 3))))
-    found = await yard.list(
+    found = await yard.listed(
         "job", where='memo = "paged"', fields=COLUMNS, order=order, limit=rng.choice((1, 7, 39, 40, 41))
     )
     wanted = list(rows)
@@ -103,7 +103,7 @@ async def test_every_wrong_part_of_a_query_is_told(yard: Yard) -> None:
 
 async def test_fields_may_be_called_as_ours(yard: Yard) -> None:
     await yard.create("node", name="called", k0=7, target="t")
-    found = await yard.list("node", where='name = "called"', order=("k0",), fields=("k0", "target"))
+    found = await yard.listed("node", where='name = "called"', order=("k0",), fields=("k0", "target"))
     assert found == [{"k0": 7, "target": "t"}]
 
 

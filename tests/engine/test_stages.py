@@ -116,17 +116,19 @@ async def test_the_category_says_where_a_stage_leads(yard: Yard) -> None:
     rows = {"open": "planned", "won": "done", "lost": "dropped"}
     await planned(yard, code="cat-1")
     for category, stage in rows.items():
-        found = await yard.list("job", where=f'stage.category = "{category}" AND stage = "{stage}"', fields=("stage",))
-        every = await yard.list("job", where=f'stage = "{stage}"', fields=("stage",))
+        found = await yard.listed(
+            "job", where=f'stage.category = "{category}" AND stage = "{stage}"', fields=("stage",)
+        )
+        every = await yard.listed("job", where=f'stage = "{stage}"', fields=("stage",))
         assert len(found) == len(every) > 0
-    assert not await yard.list("job", where='stage.category = "won" AND stage = "planned"')
+    assert not await yard.listed("job", where='stage.category = "won" AND stage = "planned"')
 
 
 async def test_probability_limit_and_time_of_a_stage(yard: Yard) -> None:
     await yard.create("job", name="p", code="prob-1")
     text = 'code = "prob-1" AND stage.probability = 10% AND stage.limit = 3 AND stage.entered_at <= NOW()'
-    assert len(await yard.list("job", where=text)) == 1
-    assert not await yard.list("job", where='code = "prob-1" AND stage.probability > 10%')
+    assert len(await yard.listed("job", where=text)) == 1
+    assert not await yard.listed("job", where='code = "prob-1" AND stage.probability > 10%')
 
 
 async def test_historical_mode_leaves_out_the_gate_alone(yard: Yard) -> None:

@@ -145,7 +145,7 @@ async def test_everything_wrong_is_told_at_once(yard: Yard) -> None:
         (0, "stage.entry", "/stage"), (0, "stage.required", "/due"),
         (2, "record.unique", "/code"), (2, "record.reference", "/who"),
     }  # fmt: skip
-    assert not await yard.list("job", where='name = "fine"')
+    assert not await yard.listed("job", where='name = "fine"')
     assert await yard.codes(yard.update("job", taken, qty="x", nothing=1)) == {"record.type", "record.field_unknown"}
 
 
@@ -187,7 +187,12 @@ async def test_rules_look_at_children_and_parents(yard: Yard) -> None:
 
 async def test_unique_values_and_keys(yard: Yard) -> None:
     """`unique` of a field, and an object's `unique` keys of several fields: live records only, blanks never clash."""
-    rows = [{"name": "a", "code": "U1"}, {"name": "b", "code": "U1"}, {"name": "c", "code": None}, {"name": "d"}]
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "code": "U1"},
+        {"name": "b", "code": "U1"},
+        {"name": "c", "code": None},
+        {"name": "d"},
+    ]
     refused = await yard.refused(yard.many("job", rows))
     assert {(f.row, f.code, f.pointer) for f in refused.faults} == {
         (0, "record.unique", "/code"), (1, "record.unique", "/code"),
@@ -221,7 +226,7 @@ async def test_a_mixed_batch_of_changes(yard: Yard) -> None:
     )
     assert [id_ for id_, _ in done.changed] == [str(c), str(a), str(b)] or [id_ for id_, _ in done.changed] == [c, a, b]
     found = {
-        row["id"]: row for row in await yard.list("job", fields=("id", "name", "qty", "weight"), where="weight <= 2")
+        row["id"]: row for row in await yard.listed("job", fields=("id", "name", "qty", "weight"), where="weight <= 2")
     }
     assert [(found[str(i)]["name"], found[str(i)]["qty"], found[str(i)]["weight"]) for i in (a, b, c)] == [
         ("a", 1, 2), ("bb", 3, 1), ("c", 2, 1),
@@ -248,7 +253,7 @@ async def test_each_record_for_itself(yard: Yard) -> None:
         rows=({"weight": 2}, {"qty": 9}, {"qty": 9}, {"qty": 2, "name": "x"}),
     )  # fmt: skip
     outcomes = await write_each(yard.rt, yard.context(), yard.release, request)
-    assert [tuple(f.code for f in o) if not isinstance(o[0], UUID) else o for o in outcomes] == [  # type: ignore[union-attr]
+    assert [tuple(f.code for f in o) if not isinstance(o[0], UUID) else o for o in outcomes] == [
         (a, 2), ("record.unknown",), ("record.stale",), ("record.rule",),
     ]  # fmt: skip
 
@@ -286,7 +291,7 @@ async def test_deleted_records_are_nowhere(yard: Yard) -> None:
     assert (await yard.refused(yard.update("job", job, qty=1))).code == "record.unknown"
     assert (await yard.refused(yard.delete("job", job))).code == "record.unknown"
     assert (await yard.refused(yard.history("job", job))).code == "record.unknown"
-    assert not await yard.list("job", where='code = "GONE"')
+    assert not await yard.listed("job", where='code = "GONE"')
     assert (await yard.page("job", count=True, equals=(("code", "GONE"),))).total == 0
     assert (await yard.get("site", site, None, "spent"))["spent"] == 0
     assert await yard.faults(yard.update("part", kept, job=str(job))) == {("record.reference", "/job", None)}
@@ -324,13 +329,13 @@ async def test_trees_and_circles_are_deleted_and_restored_whole(yard: Yard) -> N
     await yard.update("node", root, parent=str(leaf))
     await yard.delete("node", root)
     circle = 'name IN ("root", "inner", "leaf")'
-    assert not await yard.list("node", where=circle)
+    assert not await yard.listed("node", where=circle)
     await yard.restore("node", root)
-    assert len(await yard.list("node", where=circle)) == 3
+    assert len(await yard.listed("node", where=circle)) == 3
     for record in (root, uuid4()):
         assert (await yard.refused(yard.restore("node", record))).code == "record.unknown"
     own = await yard.create("node", name="own")
-    await yard.update("node", own, **{"a_name_that_is_as_long_as_names_may_be_x": str(own)})
+    await yard.update("node", own, a_name_that_is_as_long_as_names_may_be_x=str(own))
     await yard.delete("node", own)
     await yard.restore("node", own)
     tree = await yard.create("node", name="tree")

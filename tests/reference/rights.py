@@ -114,8 +114,7 @@ class View:
             return
         obj = objects[0]
         if steps[0].name == "this":
-            obj = objects[-1]
-            steps = steps[1:]
+            obj, steps = objects[-1], steps[1:]
         for n, step in enumerate(steps):
             child = self.world.child(obj, step.name)
             if child:
@@ -171,12 +170,8 @@ class View:
     def children(self, obj: str, row: Row, child: Child) -> list[Row]:
         return [
             r for r in self.world.rows[child.object]
-            if self.world_cell(child, r) == row["id"] and self.visible(child.object, r)
+            if r[child.via] == row["id"] and self.visible(child.object, r)
         ]  # fmt: skip
-
-    def world_cell(self, child: Child, row: Row) -> Any:
-        """The link of a child; it is the set's own and is followed where the child is visible."""
-        return row[child.via]
 
     # -- queries -----------------------------------------------------------------------------------------------------
 
@@ -218,9 +213,9 @@ def paths(node: ast.Node) -> Iterator[ast.Path]:
     """The paths of a formula that begin at its own record."""
     if isinstance(node, ast.Path):
         yield node
-        return
-    for part in ast.children(node):
-        yield from paths(part)
+    else:
+        for part in ast.children(node):
+            yield from paths(part)
 
 
 @dataclass(frozen=True)

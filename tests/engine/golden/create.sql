@@ -9,9 +9,9 @@ judged AS
 FROM t_yard.site AS site_2
 WHERE site_2.id = "new".site AND site_2.deleted_at IS NULL AND site_2.open))) THEN 20000 END, CASE WHEN (EXISTS (SELECT 1 AS anon_3
 FROM t_yard.job AS job_1
-WHERE "new".code = job_1.code AND job_1.id != "new".id AND job_1.deleted_at IS NULL)) THEN 30000 END, CASE WHEN (EXISTS (SELECT 1 AS anon_4
+WHERE "new".site = job_1.site AND "new".name = job_1.name AND job_1.id != "new".id AND job_1.deleted_at IS NULL)) THEN 30000 END, CASE WHEN (EXISTS (SELECT 1 AS anon_4
 FROM t_yard.job AS job_2
-WHERE "new".site = job_2.site AND "new".name = job_2.name AND job_2.id != "new".id AND job_2.deleted_at IS NULL)) THEN 30001 END] AS INTEGER[]), NULL) AS broken
+WHERE "new".code = job_2.code AND job_2.id != "new".id AND job_2.deleted_at IS NULL)) THEN 30001 END] AS INTEGER[]), NULL) AS broken
 FROM "new" JOIN (SELECT CAST(NULL AS UUID) AS id, CAST(NULL AS BIGINT) AS version, CAST(NULL AS UUID) AS owner, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS created_at, CAST(NULL AS UUID) AS created_by, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS modified_at, CAST(NULL AS UUID) AS modified_by, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS deleted_at, CAST(NULL AS UUID) AS deleted_batch, CAST(NULL AS TEXT) AS name, CAST(NULL AS TEXT) AS code, CAST(NULL AS UUID) AS site, CAST(NULL AS TEXT) AS kind, CAST(NULL AS TEXT) AS shape, CAST(NULL AS TEXT[]) AS tags, CAST(NULL AS BIGINT) AS qty, CAST(NULL AS NUMERIC) AS weight, CAST(NULL AS NUMERIC) AS exact, CAST(NULL AS NUMERIC) AS ratio, CAST(NULL AS NUMERIC) AS cost, CAST(NULL AS NUMERIC) AS secret, CAST(NULL AS DATE) AS due, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS at, CAST(NULL AS BOOLEAN) AS urgent, CAST(NULL AS TEXT) AS mail, CAST(NULL AS TEXT) AS phone, CAST(NULL AS TEXT) AS link, CAST(NULL AS TEXT) AS memo, CAST(NULL AS UUID) AS who, CAST(NULL AS TEXT) AS why, CAST(NULL AS TEXT) AS stage, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS stage__entered_at) AS "old" ON true LEFT OUTER JOIN t_yard.site AS site_1 ON site_1.id = "new".site AND site_1.deleted_at IS NULL),
 gate AS MATERIALIZED
 (SELECT fieldwright.refuse_if((SELECT jsonb_agg(jsonb_build_array(judged._ord, judged.broken)) AS jsonb_agg_1
