@@ -22,6 +22,8 @@ from engine.base.context import SYSTEM_USER
 from engine.base.errors import Refused
 from engine.base.limits import RUN_ATTEMPTS, RUN_DEPTH
 from engine.db.transaction import transaction
+from engine.http.routes.meta import describe
+from engine.plan.access import Rights
 from engine.plan.request import RecordWrite
 from engine.records.write import write
 from tests.automation.support import TENANT, Probe, opened
@@ -36,6 +38,8 @@ def with_probe(url: str, work: Callable[[Probe], Awaitable[None]]) -> None:
 
 
 def test_created_fires_once_where_the_condition_holds(probe_url: str) -> None:
+    """The condition `when`, and the action `create` with its `values`."""
+
     async def work(p: Probe) -> None:
         fits = await p.create("item", "maker", name="a", topic="created", n=7)
         other = await p.create("item", "maker", name="b", topic="nothing", n=7)
@@ -58,6 +62,8 @@ def test_created_fires_once_where_the_condition_holds(probe_url: str) -> None:
 
 
 def test_changed_looks_at_its_fields_and_at_the_old_image(probe_url: str) -> None:
+    """A `trigger` on changes of named fields."""
+
     async def work(p: Probe) -> None:
         item = await p.create("item", "maker", name="a", topic="changed", n=1)
         await p.update(item, "maker", note="not n")
@@ -141,6 +147,8 @@ def test_a_circle_of_workflows_ends_at_the_limit(probe_url: str) -> None:
 
 
 def test_initiator_of_a_run_that_a_run_caused_has_the_rights_of_that_one(probe_url: str) -> None:
+    """What `run_as` means where nobody signed in."""
+
     async def work(p: Probe) -> None:
         item = await p.create("item", "maker", name="a", topic="chain")
         await drain(p.rt)
@@ -163,6 +171,8 @@ async def dispatch_all(p: Probe, record: UUID) -> int:
 
 
 def test_an_action_beyond_the_role_fails_the_run_visibly(probe_url: str) -> None:
+    """All `actions` of a run, or none."""
+
     async def work(p: Probe) -> None:
         item = await p.create("item", "reader", name="a", topic="overstep")
         await drain(p.rt)
@@ -198,6 +208,15 @@ def test_a_disabled_initiator_fails_the_run(probe_url: str) -> None:
             await retry_run(p.rt, p.context("admin"), p.release, run["id"])
         with pytest.raises(Refused, match=r"run\.unknown"):
             await retry_run(p.rt, p.context("admin"), p.release, uuid4())
+
+    with_probe(probe_url, work)
+
+
+def test_workflows_are_told_with_their_label(probe_url: str) -> None:
+    async def work(p: Probe) -> None:
+        told = {w["name"]: w["label"] for w in describe(Rights(p.release, (), everything=True))["workflows"]}
+        assert told["created"] == {"en": "Created"}
+        assert describe(Rights(p.release, ("maker",)))["workflows"] == []
 
     with_probe(probe_url, work)
 

@@ -13,6 +13,7 @@ _SEEDS = "tests/lifecycle/test_seeds.py::test_records_of_seeds_are_created_once_
 _CLI = "tests/cli/test_verbs.py::test_labels_and_descriptions_of_tenant_and_packs_are_shown"
 _MAPPING = "tests/importing/test_mapping.py::"
 _IMPORT = "tests/importing/test_import.py::"
+_RUNS = "tests/automation/test_workflows.py::"
 _ACCESS = "tests/engine/test_access.py::"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
@@ -154,4 +155,18 @@ LEDGER: dict[str, str] = {
         f"role.objects.*.import{path}": f"{_ACCESS}test_import_is_a_right_of_its_own"
         for path in ("", ".where", ".fields", ".fields.except")
     },
+    "workflow.actions": f"{_RUNS}test_an_action_beyond_the_role_fails_the_run_visibly",
+    "workflow.actions[].create": f"{_RUNS}test_created_fires_once_where_the_condition_holds",
+    "workflow.actions[].values": f"{_RUNS}test_created_fires_once_where_the_condition_holds",
+    "workflow.actions[].set": f"{_RUNS}test_set_rounds_once_and_skips_what_is_so_already",
+    "workflow.actions[].notify": f"{_RUNS}test_notify_speaks_the_user_s_language_and_needs_no_right",
+    "workflow.actions[].message": f"{_RUNS}test_notify_speaks_the_user_s_language_and_needs_no_right",
+    "workflow.label": f"{_RUNS}test_workflows_are_told_with_their_label",
+    "workflow.object": f"{_RUNS}test_created_fires_once_where_the_condition_holds",
+    "workflow.run_as": f"{_RUNS}test_initiator_of_a_run_that_a_run_caused_has_the_rights_of_that_one",
+    "workflow.trigger": f"{_RUNS}test_changed_looks_at_its_fields_and_at_the_old_image",
+    "workflow.trigger.fields": f"{_RUNS}test_changed_looks_at_its_fields_and_at_the_old_image",
+    "workflow.trigger.on": f"{_RUNS}test_stage_entered_and_who_the_formulas_name",
+    "workflow.trigger.stage": f"{_RUNS}test_stage_entered_and_who_the_formulas_name",
+    "workflow.when": f"{_RUNS}test_created_fires_once_where_the_condition_holds",
 }

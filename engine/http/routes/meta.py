@@ -68,6 +68,11 @@ def describe(rights: Rights) -> dict[str, Any]:
             for r in model.reports.values()
             if visible(r, rights)
         ],
+        "workflows": [
+            {"name": w.name, "label": w.label, "object": w.object}
+            for w in model.workflows.values()
+            if "view_runs" in rights.capabilities
+        ],
     }
 
 
