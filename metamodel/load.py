@@ -77,7 +77,7 @@ def load_tenant(tenant_file: Path, search: Sequence[Path]) -> Loaded:
         )
     wanted = tenant.item.value["packs"] if isinstance(tenant.item.value, dict) else tenant.item
     ranges = wanted.value if isinstance(wanted.value, dict) else {}
-    return run.finish(tenant, {name: item for name, item in ranges.items()}, run.packs(search))
+    return run.finish(tenant, dict(ranges.items()), run.packs(search))
 
 
 def load_packs(folders: Sequence[Path], search: Sequence[Path] = ()) -> Loaded:

@@ -58,7 +58,7 @@ def functions(file: str) -> Mapping[str, str]:
     return found
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "import"))
+@pytest.mark.parametrize("kind", [*KINDS, "import"])
 def test_every_property_has_an_entry_and_no_entry_is_left_over(kind: str) -> None:
     declared = {path for path in LEDGER if path.split(".")[0] == kind}
     missing, left_over = sorted(properties(kind) - declared), sorted(declared - properties(kind))
