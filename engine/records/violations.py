@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from engine.base.errors import CODES, Fault
 from engine.plan.write import WritePlan
 from engine.release.release import Release
-from engine.sql.write import FAILED, IN_USE, REFERENCE, UNIQUE
+from engine.sql.judging import FAILED, IN_USE, REFERENCE, UNIQUE
 from metamodel.kinds.common import in_locale
 
 _TEXTS = {

@@ -29,8 +29,10 @@ from engine.records.read import read_record
 from engine.records.violations import explain
 from engine.release.release import Release
 from engine.runtime import Runtime
+from engine.sql.images import ENTERED
+from engine.sql.judging import MISSING, STALE
 from engine.sql.statement import Statement
-from engine.sql.write import ENTERED, MISSING, STALE, lock_statement, write_statement
+from engine.sql.write import lock_statement, write_statement
 from metamodel.kinds.object import Field
 
 BATCH_FIELDS = ("id", "version")

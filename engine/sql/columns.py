@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Date, DateTime, Interval, Numeric, Text, Time, Uuid, column, table
+from sqlalchemy import BigInteger, Boolean, Date, DateTime, Interval, Numeric, Text, Time, Uuid, column, literal, table
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.elements import ColumnClause, ColumnElement
 from sqlalchemy.sql.selectable import FromClause, TableClause
 from sqlalchemy.types import TypeEngine
 
@@ -50,3 +50,8 @@ def qualified(ref: TableRef) -> TableClause:
 def of(source: FromClause, name: str, type_: TypeEngine[Any]) -> ColumnClause[Any]:
     """The column `name` of a table, alias or common table expression."""
     return column(name, type_, _selectable=source)
+
+
+def constant(text: str) -> ColumnElement[Any]:
+    """A text constant, rendered in the statement."""
+    return literal(text, Text(), literal_execute=True)

@@ -27,7 +27,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from engine.plan.names import Join
 from engine.release.release import TableRef
 from engine.sql import expression
-from engine.sql.columns import of, qualified
+from engine.sql.columns import constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import frame
 from engine.sql.statement import Statement, compile_statement, slot
@@ -61,22 +61,22 @@ def history_statement(plan: HistoryPlan, collation: str | None) -> Statement:
     ).cte("readable")
     h = qualified(plan.history).alias("h")
     entry = func.jsonb_each(of(h, "changes", JSONB())).table_valued(column("key", Text()), column("value", JSONB()))
-    renamed = [(entry.c.key == _text(column), _text(label)) for column, label, _ in plan.fields if column != label]
+    renamed = [(entry.c.key == constant(at), constant(name)) for at, name, _ in plan.fields if at != name]
     named = case(*renamed, else_=entry.c.key) if renamed else entry.c.key
-    created = of(h, "kind", Text()) == _text("created")
+    created = of(h, "kind", Text()) == constant("created")
     pair = case((created, func.jsonb_build_array(null(), entry.c.value)), else_=entry.c.value)
     visible = or_(
-        entry.c.key == func.any(of(readable, "columns", ARRAY(Text()))), entry.c.key == _text("deleted_at")
+        entry.c.key == func.any(of(readable, "columns", ARRAY(Text()))), entry.c.key == constant("deleted_at")
     )
     changes = (
-        select(func.coalesce(func.jsonb_object_agg(named, pair), cast(_text("{}"), JSONB())))
+        select(func.coalesce(func.jsonb_object_agg(named, pair), cast(constant("{}"), JSONB())))
         .select_from(entry).where(visible).scalar_subquery()
     )
     picked = {name: of(h, name, Text()) for name in ("version", "at", "actor", "kind", "door", "request_id")}
     listed = (
         select(*(value.label(name) for name, value in picked.items()), changes.label("changes"))
         .select_from(h.join(readable, true()))
-        .where(and_(of(h, "object", Text()) == _text(plan.object), of(h, "record", Uuid()) == slot("id", Uuid())))
+        .where(and_(of(h, "object", Text()) == constant(plan.object), of(h, "record", Uuid()) == slot("id", Uuid())))
         .order_by(of(h, "id", BigInteger()).desc()).limit(slot("limit", BigInteger()))
     ).subquery("r")
     return compile_statement(select(cast(func.json_agg(listed.table_valued()), Text)))
@@ -91,7 +91,7 @@ def stage_history_statement(plan: HistoryPlan) -> Statement:
         select(*(of(h, name, Text()).label(name) for name in names))
         .select_from(h)
         .where(
-            of(h, "object", Text()) == _text(plan.object), of(h, "record", Uuid()) == slot("id", Uuid()),
+            of(h, "object", Text()) == constant(plan.object), of(h, "record", Uuid()) == slot("id", Uuid()),
             of(h, "field", Text()) == func.any(readable),
         )
         .order_by(of(h, "entered_at", DateTime()), of(h, "id", BigInteger())).limit(slot("limit", BigInteger()))
@@ -99,9 +99,5 @@ def stage_history_statement(plan: HistoryPlan) -> Statement:
     return compile_statement(select(cast(func.json_agg(listed.table_valued()), Text)))
 
 
-def _text(constant: str) -> ColumnElement[Any]:
-    return literal(constant, Text(), literal_execute=True)
-
-
-def _texts(constants: list[str]) -> ColumnElement[Any]:
-    return cast(array([_text(constant) for constant in constants], type_=Text()), ARRAY(Text()))
+def _texts(texts: list[str]) -> ColumnElement[Any]:
+    return cast(array([constant(text) for text in texts], type_=Text()), ARRAY(Text()))

@@ -12,9 +12,10 @@ from engine.release.identity import entered_at
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, of, qualified
 from engine.sql.expression import Environment
+from engine.sql.images import all_columns, materialized
 from engine.sql.joins import frame
+from engine.sql.judging import broken_check, integers
 from engine.sql.statement import Statement, compile_statement, slot
-from engine.sql.write import all_columns, broken_check, integers, materialized
 
 
 def moves_statement(plan: WritePlan, targets: Sequence[str], collation: str | None) -> Statement:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from engine.plan.report import ReportColumn, ReportPlan
 from engine.sql import expression
-from engine.sql.columns import SQL_TYPES, of, qualified
+from engine.sql.columns import SQL_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import GroupRow, frame
 from engine.sql.statement import Statement, compile_statement, slot
@@ -53,13 +53,9 @@ def _sorted(column: ColumnElement[Any], of_: ReportColumn, descending: bool) -> 
     """Options sort as they are declared; blanks come last."""
     key = column
     if of_.ranks:
-        ranks = {_text(name): _number(n) for n, name in enumerate(of_.ranks)}
+        ranks = {constant(name): _number(n) for n, name in enumerate(of_.ranks)}
         key = case(*((column == name, rank) for name, rank in ranks.items()))
     return (key.desc() if descending else key.asc()).nulls_last()
-
-
-def _text(constant: str) -> ColumnElement[Any]:
-    return literal(constant, Text(), literal_execute=True)
 
 
 def _number(constant: int) -> ColumnElement[Any]:

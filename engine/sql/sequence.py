@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import DateTime, Text, func, literal
+from sqlalchemy import DateTime, Text, func
 from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.release.release import TableRef
+from engine.sql.columns import constant
 from engine.sql.statement import slot
 
 PART = re.compile(r"\{(YYYY|YY|MM|DD|0{1,12})\}")
@@ -17,22 +18,18 @@ PART = re.compile(r"\{(YYYY|YY|MM|DD|0{1,12})\}")
 
 def next_number(sequence: TableRef, form: str, zone: str) -> ColumnElement[Any]:
     """The formatted next number. A number longer than its zeros is written in full. Refused writes leave gaps."""
-    local = func.timezone(_constant(zone), slot("now", DateTime(timezone=True)))
-    name = _constant(f'"{sequence.schema}"."{sequence.name}"').cast(REGCLASS)
+    local = func.timezone(constant(zone), slot("now", DateTime(timezone=True)))
+    name = constant(f'"{sequence.schema}"."{sequence.name}"').cast(REGCLASS)
     parts: list[ColumnElement[Any]] = []
     for n, piece in enumerate(PART.split(form or "{0000}")):
         if n % 2 == 0:
-            parts += [_constant(piece)] if piece else []
+            parts += [constant(piece)] if piece else []
         elif piece[0] == "0":
             digits = f"FM{'9' * (18 - len(piece))}{piece}"
-            parts.append(func.to_char(func.nextval(name), _constant(digits), type_=Text()))
+            parts.append(func.to_char(func.nextval(name), constant(digits), type_=Text()))
         else:
-            parts.append(func.to_char(local, _constant(piece), type_=Text()))
+            parts.append(func.to_char(local, constant(piece), type_=Text()))
     whole = parts[0]
     for part in parts[1:]:
         whole = whole.concat(part)
     return whole
-
-
-def _constant(text: str) -> ColumnElement[Any]:
-    return literal(text, Text(), literal_execute=True)

@@ -17,11 +17,11 @@ from sqlalchemy.sql.selectable import CTE, FromClause
 from engine.plan.workflow import Images, TriggerPlan, ValuesPlan
 from engine.release.identity import entered_at
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, of, qualified
+from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
+from engine.sql.images import materialized
 from engine.sql.joins import frame
 from engine.sql.statement import Statement, compile_statement, slot
-from engine.sql.write import materialized
 
 FAILED = "failed."
 """Before the name of a value: whether its formula is an error in this record."""
@@ -81,7 +81,7 @@ def _events(plan: Images, trigger: TriggerPlan | None = None) -> CTE:
     )
     where = [
         of(e, "id", BigInteger()) == func.any(slot("events", ARRAY(BigInteger()))),
-        of(e, "object", Text()) == _text(plan.object),
+        of(e, "object", Text()) == constant(plan.object),
     ]
     if trigger is not None:
         where += _caused(trigger, of(e, "kind", Text()), of(h, "changes", JSONB()))
@@ -89,22 +89,22 @@ def _events(plan: Images, trigger: TriggerPlan | None = None) -> CTE:
 
 
 def _caused(plan: TriggerPlan, kind: ColumnElement[Any], changes: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [or_(*(kind == _text(name) for name in plan.kinds))]
+    found: list[ColumnElement[bool]] = [or_(*(kind == constant(name) for name in plan.kinds))]
     if plan.changed:
         found.append(or_(*(_changed(changes, name) for name in plan.changed)))
     if plan.entered is not None and plan.images.stage:
-        stage = _text(plan.images.stage)
+        stage = constant(plan.images.stage)
         entered = case(
-            (kind == _text("created"), func.jsonb_extract_path_text(changes, stage)),
-            else_=func.jsonb_extract_path_text(changes, stage, _text("1")),
+            (kind == constant("created"), func.jsonb_extract_path_text(changes, stage)),
+            else_=func.jsonb_extract_path_text(changes, stage, constant("1")),
         )
-        found.append(entered == _text(plan.entered) if plan.entered else entered.is_not(None))
+        found.append(entered == constant(plan.entered) if plan.entered else entered.is_not(None))
     return found
 
 
 def _old(plan: Images, events: CTE) -> CTE:
     base, changes = qualified(plan.table).alias("b"), of(events, "changes", JSONB())
-    created = of(events, "kind", Text()) == _text("created")
+    created = of(events, "kind", Text()) == constant("created")
     columns = [of(events, "id", BigInteger()).label("_event"), of(events, "record", Uuid()).label("_record")]
     for name, type_ in plan.columns:
         kind = COLUMN_TYPES[type_]
@@ -125,16 +125,16 @@ def _both(old: FromClause, new: FromClause) -> FromClause:
 
 
 def _changed(changes: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = func.jsonb_exists(changes, _text(name))
+    found: ColumnElement[bool] = func.jsonb_exists(changes, constant(name))
     return found
 
 
 def _former(changes: ColumnElement[Any], name: str, type_: str) -> ColumnElement[Any]:
     """The first of the pair [before, after] that the history keeps of a column."""
     if type_ != "text[]":
-        return cast(func.jsonb_extract_path_text(changes, _text(name), _text("0")), COLUMN_TYPES[type_])
-    before = func.jsonb_extract_path(changes, _text(name), _text("0"), type_=JSONB())
-    listed = func.jsonb_typeof(before) == _text("array")
+        return cast(func.jsonb_extract_path_text(changes, constant(name), constant("0")), COLUMN_TYPES[type_])
+    before = func.jsonb_extract_path(changes, constant(name), constant("0"), type_=JSONB())
+    listed = func.jsonb_typeof(before) == constant("array")
     items = func.jsonb_array_elements_text(case((listed, before))).column_valued("item")
     return case((listed, func.array(select(items).scalar_subquery(), type_=ARRAY(Text()))))
 
@@ -146,16 +146,12 @@ def _left(plan: Images, events: CTE) -> ColumnElement[Any]:
     return (
         select(of(h, "entered_at", DateTime(timezone=True)))
         .where(
-            of(h, "object", Text()) == _text(plan.object),
+            of(h, "object", Text()) == constant(plan.object),
             of(h, "record", Uuid()) == of(events, "record", Uuid()),
-            of(h, "field", Text()) == _text(plan.stage or ""),
+            of(h, "field", Text()) == constant(plan.stage or ""),
             left <= of(events, "at", DateTime(timezone=True)),
         )
         .order_by(left.desc())
         .limit(literal(1, literal_execute=True))
         .scalar_subquery()
     )
-
-
-def _text(constant: str) -> ColumnElement[Any]:
-    return literal(constant, Text(), literal_execute=True)

@@ -1,0 +1,184 @@
+"""The rows of a write: as they were given (raw), as they are (old), as they will be (new)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Integer,
+    Text,
+    Uuid,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    null,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import CTE, FromClause
+
+from engine.plan.write import Column, WritePlan
+from engine.release.identity import entered_at
+from engine.sql import expression
+from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
+from engine.sql.expression import Environment
+from engine.sql.joins import Frame, frame
+from engine.sql.sequence import next_number
+from engine.sql.statement import slot
+
+ENTERED = "_entered_at"
+"""The payload's key for the time at which a historical record entered its stage."""
+
+SYSTEM_TYPES: dict[str, str] = {
+    "id": "uuid", "version": "bigint", "owner": "uuid", "created_at": "timestamptz", "created_by": "uuid",
+    "modified_at": "timestamptz", "modified_by": "uuid", "deleted_at": "timestamptz", "deleted_batch": "uuid",
+}
+
+
+def raw_rows(plan: WritePlan) -> CTE:
+    """The payload as rows of the object's columns; what is not given is blank."""
+    fields: list[Any] = [column("_ord", Integer()), column("id", Uuid()), column("_version", BigInteger()),
+              column("_reason", Text()), column("_absent", ARRAY(Text()))]
+    fields += [column(name, COLUMN_TYPES[SYSTEM_TYPES[name]]) for name in given_system(plan)]
+    if plan.historical:
+        fields.append(column(ENTERED, DateTime(timezone=True)))
+    fields += [column(c.name, COLUMN_TYPES[c.type]) for c in plan.columns if c.given]
+    # The planner takes one row of json_to_record, a hundred of json_to_recordset.
+    taken = func.json_to_record if plan.single else func.json_to_recordset
+    rows = (
+        taken(slot("payload", JSON())).table_valued(*fields, name="x").render_derived(with_types=True)
+    )
+    missing = [cast(null(), COLUMN_TYPES[c.type]).label(c.name) for c in plan.columns if not c.given]
+    return materialized(select(*rows.c, *missing).cte("raw"))
+
+
+def materialized(cte: CTE) -> CTE:
+    """The common table expression, made once and never inlined."""
+    return cte.prefix_with("MATERIALIZED")
+
+
+def all_columns(plan: WritePlan) -> dict[str, str]:
+    """Every column of the object's table with its type."""
+    types = dict(SYSTEM_TYPES)
+    for c in plan.columns:
+        types[c.name] = c.type
+        if c.name == plan.stage:
+            types[entered_at(c.name)] = "timestamptz"
+    return types
+
+
+def given_system(plan: WritePlan) -> list[str]:
+    """The system fields that the payload may give."""
+    return ["owner", "created_at", "created_by", "modified_at", "modified_by"] if plan.historical else ["owner"]
+
+
+def old_rows(plan: WritePlan, environment: Environment, raw: CTE) -> CTE:
+    """The rows as they are, locked, among those that the writer may change."""
+    base = qualified(plan.table).alias("t")
+    rows = frame(environment, {"new": base}, plan.access_joins, (plan.access,))
+    deleted = of(base, "deleted_at", DateTime())
+    where: list[ColumnElement[bool]] = [deleted.is_not(None) if plan.operation == "restore" else deleted.is_(None)]
+    if plan.access is not None:
+        where.append(expression.grants(plan.access, rows.row))
+    columns = [of(base, name, COLUMN_TYPES[type_]) for name, type_ in all_columns(plan).items()]
+    source = rows.source.join(raw, of(raw, "id", Uuid()) == of(base, "id", Uuid()))
+    locked = select(of(raw, "_ord", Integer()), *columns).select_from(source).where(*where).with_for_update(of=base)
+    return materialized((locked if plan.single else locked.order_by(of(base, "id", Uuid()))).cte("old"))
+
+
+def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None) -> CTE:
+    """The rows as they will be."""
+    now = slot("now", DateTime(timezone=True))
+    user = slot("user.id", Uuid())
+    made: dict[str, ColumnElement[Any]] = {"_ord": of(raw, "_ord", Integer()), "_reason": of(raw, "_reason", Text())}
+    if old is None:
+        rows = frame(environment, {"new": raw}, plan.raw_joins, [c.default for c in plan.columns])
+        source, system = rows.source, {
+            "id": of(raw, "id", Uuid()), "version": literal(1, BigInteger(), literal_execute=True),
+            "owner": func.coalesce(of(raw, "owner", Uuid()), user), "created_at": now, "created_by": user,
+            "modified_at": now, "modified_by": user, "deleted_at": cast(null(), DateTime(timezone=True)),
+            "deleted_batch": cast(null(), Uuid()),
+        }
+        if plan.historical:
+            created = func.coalesce(of(raw, "created_at", DateTime(timezone=True)), now)
+            system |= {"created_at": created, "created_by": func.coalesce(of(raw, "created_by", Uuid()), user),
+                       "modified_at": func.coalesce(of(raw, "modified_at", DateTime(timezone=True)), created),
+                       "modified_by": func.coalesce(of(raw, "modified_by", Uuid()), user)}
+        values = {c.name: _created(c, raw, rows, environment) for c in plan.columns}
+    else:
+        source = old.join(raw, of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
+        kept = {name: of(old, name, COLUMN_TYPES[type_]) for name, type_ in SYSTEM_TYPES.items()}
+        system = {**kept, "version": of(old, "version", BigInteger()) + literal(1, literal_execute=True),
+                  "modified_at": now, "modified_by": user, **_changed_system(plan, raw, old)}
+        values = {
+            c.name: _partial(c, raw, of(raw, c.name, COLUMN_TYPES[c.type]), of(old, c.name, COLUMN_TYPES[c.type]))
+            if c.given else of(old, c.name, COLUMN_TYPES[c.type]) for c in plan.columns
+        }
+    made |= system | values
+    if plan.stage:
+        made[entered_at(plan.stage)] = _entered(plan, raw, old, values[plan.stage], system["created_at"])
+    return materialized(select(*(value.label(name) for name, value in made.items())).select_from(source).cte("new"))
+
+
+def _changed_system(plan: WritePlan, raw: CTE, old: CTE) -> dict[str, ColumnElement[Any]]:
+    now = slot("now", DateTime(timezone=True))
+    if plan.operation == "delete":
+        return {"deleted_at": now, "deleted_batch": slot("batch", Uuid())}
+    if plan.operation == "restore":
+        return {"deleted_at": cast(null(), DateTime(timezone=True)), "deleted_batch": cast(null(), Uuid())}
+    changed: dict[str, ColumnElement[Any]] = {}
+    for name in given_system(plan):
+        type_ = COLUMN_TYPES[SYSTEM_TYPES[name]]
+        fallback = {"modified_at": now, "modified_by": slot("user.id", Uuid())}.get(name, of(old, name, type_))
+        changed[name] = func.coalesce(of(raw, name, type_), fallback)
+    return changed
+
+
+def _created(c: Column, raw: CTE, rows: Frame, environment: Environment) -> ColumnElement[Any]:
+    given = of(raw, c.name, COLUMN_TYPES[c.type])
+    if c.sequence:
+        return func.coalesce(given, next_number(c.sequence, c.format or "", environment.zone))
+    if c.default is None:
+        return given
+    default = cast(expression.value(c.default, rows.row), COLUMN_TYPES[c.type])
+    if c.type == "boolean":
+        return func.coalesce(given, default)
+    return _partial(c, raw, given, default) if c.given else default
+
+
+def _partial(c: Column, raw: CTE, given: ColumnElement[Any], otherwise: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The given value, or `otherwise` in the rows of a mixed batch that do not give this column."""
+    if not c.partial:
+        return given
+    name = constant(c.name)
+    return case((name == func.any(of(raw, "_absent", ARRAY(Text()))), otherwise), else_=given)
+
+
+def _entered(
+    plan: WritePlan, raw: CTE, old: CTE | None, stage: ColumnElement[Any], created: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    assert plan.stage
+    given = of(raw, ENTERED, DateTime(timezone=True)) if plan.historical else None
+    if old is None:
+        return created if given is None else func.coalesce(given, created)
+    now = slot("now", DateTime(timezone=True))
+    moved = stage.is_distinct_from(of(old, plan.stage, Text()))
+    kept = of(old, entered_at(plan.stage), DateTime(timezone=True))
+    return case((moved, now if given is None else func.coalesce(given, now)), else_=kept)
+
+
+def with_old(new: CTE, old: CTE | None) -> FromClause:
+    """New rows beside their old images."""
+    return new if old is None else new.join(old, of(new, "_ord", Integer()) == of(old, "_ord", Integer()))
+
+
+def no_row(plan: WritePlan) -> FromClause:
+    """The old image of a record that is being created: blank in every column."""
+    blanks = [cast(null(), COLUMN_TYPES[type_]).label(name) for name, type_ in all_columns(plan).items()]
+    return select(*blanks).subquery("old")

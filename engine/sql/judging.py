@@ -1,0 +1,165 @@
+"""What the new rows break, and the gate that refuses the statement where they break anything."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CompoundSelect,
+    DateTime,
+    Integer,
+    Select,
+    Uuid,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import CTE, FromClause
+
+from engine.plan.names import Image, own
+from engine.plan.write import Check, InUse, Reference, Unique, WritePlan
+from engine.sql import expression
+from engine.sql.columns import COLUMN_TYPES, of, qualified
+from engine.sql.expression import Environment
+from engine.sql.images import materialized, no_row, with_old
+from engine.sql.joins import Frame, frame, tables
+from engine.sql.statement import slot
+from metamodel.formula.functions import sql
+
+Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
+
+MISSING, STALE = -1, -2
+FAILED, REFERENCE, UNIQUE, IN_USE = 10_000, 20_000, 30_000, 40_000
+"""Numbers of what is broken: these two, that of a check, and from each of the others on that of its kind."""
+
+
+def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> Rows:
+    """Rows of (`_ord`, numbers of what is broken); a row of an update that was not found breaks MISSING."""
+    trees = [tree for check in plan.checks for tree in (check.holds, check.when)]
+    images: dict[Image, FromClause] = {"new": new}
+    source = with_old(new, old)
+    if old is not None:
+        images["old"] = old
+    elif any(node.image == "old" for tree in trees if tree is not None for node in own(tree)):
+        images["old"] = no_row(plan)
+        source = new.join(images["old"], true())
+    rows = frame(environment, images, plan.check_joins, trees, source=source)
+    tests = [broken_check(check, rows, n) for n, check in enumerate(plan.checks)]
+    references = enumerate(plan.references)
+    tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in references]
+    tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]
+    tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
+    if old is not None and plan.operation != "restore":
+        same = of(raw, "_ord", Integer()) == of(new, "_ord", Integer())
+        read_at = select(of(raw, "_version", BigInteger())).where(same)
+        tests.append(_number(read_at.scalar_subquery() != of(old, "version", BigInteger()), STALE))
+    broken = func.array_remove(integers(tests), null())
+    judged = select(of(new, "_ord", Integer()).label("_ord"), broken.label("broken")).select_from(rows.source)
+    if old is None:
+        return judged
+    present = exists().where(of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
+    missing = integers([literal(MISSING, Integer(), literal_execute=True)])
+    return union_all(judged, select(of(raw, "_ord", Integer()), missing).where(not_(present)))
+
+
+def gate_of(judged: Rows) -> CTE:
+    """One row, `open`, that every write of the statement asks; where anything is broken it raises instead."""
+    rows = judged.cte("judged")
+    broken = of(rows, "broken", ARRAY(Integer()))
+    found = (
+        select(func.jsonb_agg(func.jsonb_build_array(of(rows, "_ord", Integer()), broken)))
+        .where(func.cardinality(broken) > literal(0, Integer(), literal_execute=True)).select_from(rows)
+    )
+    refuse = func.fieldwright.refuse_if(found.scalar_subquery(), type_=Boolean())
+    return materialized(select(refuse.label("open")).cte("gate"))
+
+
+def passed(gate: CTE) -> ColumnElement[bool]:
+    """The condition of everything that is written."""
+    return of(gate, "open", Boolean())
+
+
+def integers(items: list[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """An array of numbers."""
+    return cast(array(items), ARRAY(Integer()))
+
+
+def _number(test: ColumnElement[bool], number: int) -> ColumnElement[Any]:
+    return case((test, literal(number, Integer(), literal_execute=True)))
+
+
+def broken_check(check: Check, rows: Frame, number: int) -> ColumnElement[Any]:
+    """The number where the check is broken, FAILED above it where it can not be told, else NULL."""
+    if check.grant:
+        return _number(not_(func.coalesce(expression.grants(check.holds, rows.row), false())), number)
+    broken: ColumnElement[Any] = _number(expression.violated(check.holds, rows.row), number)
+    failed = expression.failed(check.holds, rows.row)
+    if failed is not sql.FALSE:
+        broken = case((failed, literal(FAILED + number, Integer(), literal_execute=True)), else_=broken)
+    return broken if check.when is None else case((expression.condition(check.when, rows.row), broken))
+
+
+def _dangling(
+    r: Reference, plan: WritePlan, environment: Environment, old: CTE | None, new: CTE
+) -> ColumnElement[bool]:
+    """Whether the row refers to one that is not there; what comes back in the same batch (slot `batch`) is there."""
+    target = qualified(r.table).alias()
+    rows = frame(environment, {"new": target}, r.joins, (r.condition,))
+    value = of(new, r.column, Uuid())
+    there: ColumnElement[bool] = of(target, "deleted_at", DateTime()).is_(None)
+    if plan.operation == "restore":
+        there = or_(there, of(target, "deleted_batch", Uuid()) == slot("batch", Uuid()))
+    where = [of(target, "id", Uuid()) == value, there]
+    if r.condition is not None:
+        where.append(expression.grants(r.condition, rows.row))
+    absent = not_(_exists(rows, where))
+    if old is not None and r.changed_only:
+        return and_(value.is_distinct_from(of(old, r.column, Uuid())), value.is_not(None), absent)
+    return and_(value.is_not(None), absent)
+
+
+def _taken(u: Unique, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
+    other = qualified(plan.table).alias()
+    columns = [(of(new, name, COLUMN_TYPES[t]), of(other, name, COLUMN_TYPES[t])) for name, t in u.columns]
+    where = [mine == theirs for mine, theirs in columns]
+    where += [of(other, "id", Uuid()) != of(new, "id", Uuid()), of(other, "deleted_at", DateTime()).is_(None)]
+    taken: ColumnElement[bool] = _exists(frame_of(other), where)
+    if not plan.single:
+        mine = [column for column, _ in columns]
+        twice = func.count().over(partition_by=mine) > literal(1, BigInteger(), literal_execute=True)
+        taken = or_(taken, and_(twice, *(column.is_not(None) for column in mine)))
+    return taken
+
+
+def _used(u: InUse, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
+    other = qualified(u.table).alias()
+    id_ = of(new, "id", Uuid())
+    where = [of(other, u.via, Uuid()) == id_, of(other, "deleted_at", DateTime()).is_(None)]
+    if u.table == plan.table:
+        where.append(of(other, "id", Uuid()) != id_)
+    return _exists(frame_of(other), where)
+
+
+def frame_of(source: FromClause) -> Frame:
+    """A frame with nothing around its own row."""
+    return Frame(Environment("UTC", None), {"new": source}, (), source)
+
+
+def _exists(rows: Frame, where: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+    inner = select(literal(1, Integer(), literal_execute=True)).select_from(rows.source).where(*where)
+    return inner.correlate_except(*tables(rows.source)).exists()
