@@ -33,7 +33,6 @@ from engine.sql.images import ENTERED
 from engine.sql.judging import MISSING, STALE
 from engine.sql.statement import Statement
 from engine.sql.write import lock_statement, write_statement
-from metamodel.kinds.object import Field
 
 BATCH_FIELDS = ("id", "version")
 HISTORICAL_DOOR = "historical import"
@@ -88,100 +87,7 @@ async def write(
         raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
 
 
-async def delete(
-    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, version: int | None
-) -> None:
-    """Puts a record, and what is deleted with it, into the recycle bin, as one batch that is restored as one.
-
-    The batch bears the id of the record.
-
-    Raises Refused `record.in_use` where live records refer to it and their lookup says `restrict`.
-    """
-    allowed(rt.rights(ctx.actor, release), obj, "delete")
-
-    async def work(conn: Connection) -> None:
-        await _delete(rt, ctx, release, obj, [record], [version], record, conn)
-
-    await in_transaction(rt.writes, release.role, work)
-
-
-async def restore(
-    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, conn: Connection | None = None
-) -> Written:
-    """Brings back a deleted record with everything that was deleted with it; rules are judged again.
-
-    Only the record itself needs the actor's right, as in the deletion. What went with another record comes back with
-    that one: alone it would refer to nothing.
-    """
-    allowed(rt.rights(ctx.actor, release), obj, "delete")
-
-    async def work(inner: Connection) -> Written:
-        alone = RecordWrite(object=obj, operation="restore", ids=(record,), rows=({},))
-        first = await _direct(rt, ctx, release, alone, record, inner)
-        follow = replace(ctx, actor=replace(ctx.actor, operator=True))
-        for name in _downwards(release, obj):
-            found = await inner.fetch(_sql_in_batch(release, name), record)
-            if ids := tuple(row["id"] for row in found):
-                request = RecordWrite(
-                    object=name, operation="restore", ids=ids, rows=({},) * len(ids), many=True, fields=BATCH_FIELDS
-                )
-                await _direct(rt, follow, release, request, record, inner)
-        return first
-
-    return await work(conn) if conn else await in_transaction(rt.writes, release.role, work)
-
-
-async def _delete(
-    rt: Runtime, ctx: Context, release: Release, obj: str, ids: list[UUID], versions: Sequence[int | None],
-    batch: UUID, conn: Connection,
-) -> None:
-    request = RecordWrite(
-        object=obj, operation="delete", ids=tuple(ids), versions=tuple(versions), rows=({},) * len(ids),
-        fields=BATCH_FIELDS, many=True,
-    )
-    await _direct(rt, ctx, release, request, batch, conn)
-    for other, f in _followers(release, obj):
-        found = await conn.fetch(_sql_following(release, other, f), ids)
-        children = [row["id"] for row in found]
-        if children and f.on_delete == "cascade":
-            follow = replace(ctx, actor=replace(ctx.actor, operator=True))
-            await _delete(rt, follow, release, other, children, [None] * len(children), batch, conn)
-        elif children:
-            cleared = RecordWrite(
-                object=other, operation="update", ids=tuple(children), rows=({f.name: None},) * len(children),
-                fields=BATCH_FIELDS, many=True,
-            )
-            await write(rt, replace(ctx, actor=replace(ctx.actor, operator=True)), release, cleared, conn)
-
-
-def _followers(release: Release, obj: str) -> list[tuple[str, Field]]:
-    """The lookups to `obj` whose rows are deleted or cleared with it."""
-    return [
-        (other.name, f)
-        for other in release.model.objects.values()
-        for f in release.stored(other.name)
-        if (f.to or ("user" if f.type == "user" else None)) == obj and f.on_delete in ("cascade", "clear")
-    ]
-
-
-def _downwards(release: Release, obj: str) -> list[str]:
-    """The objects whose rows may be deleted with one of `obj`, each behind those that it hangs on."""
-    behind: list[str] = []
-    seen: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name not in seen:
-            seen.add(name)
-            for other, f in _followers(release, name):
-                if f.on_delete == "cascade":
-                    visit(other)
-            behind.append(name)
-
-    visit(obj)
-    return behind[::-1]
-
-
-async def _direct(
+async def direct(
     rt: Runtime, ctx: Context, release: Release, request: RecordWrite, batch: UUID | None, conn: Connection
 ) -> Written:
     """A delete or restore: no values are given, everything else is judged as in any write."""
@@ -374,14 +280,3 @@ async def _unreachable(rt: Runtime, ctx: Context, release: Release, obj: str, re
     except Refused:
         return Refused("record.unknown", f"there is no such record of {obj}")
     return Refused("access.denied", "your roles do not allow to change this record")
-
-
-def _sql_in_batch(release: Release, obj: str) -> str:
-    ref = release.table(obj)
-    return f'SELECT id FROM "{ref.schema}"."{ref.name}" WHERE deleted_batch = $1 ORDER BY id'
-
-
-def _sql_following(release: Release, obj: str, f: Field) -> str:
-    ref = release.table(obj)
-    column = release.column(obj, f.name)
-    return f'SELECT id FROM "{ref.schema}"."{ref.name}" WHERE "{column}" = ANY($1) AND deleted_at IS NULL ORDER BY id'

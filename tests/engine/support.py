@@ -15,9 +15,10 @@ from engine.base.context import OPERATOR, Actor, Context
 from engine.base.errors import Refused
 from engine.db.pool import Connection
 from engine.plan.request import RecordQuery, RecordWrite
+from engine.records.bin import delete, restore
 from engine.records.history import history, stage_history
 from engine.records.read import Page, read_page, read_record
-from engine.records.write import Written, delete, restore, write
+from engine.records.write import Written, write
 from engine.release.release import Release
 from engine.runtime import Runtime
 

@@ -22,6 +22,7 @@ from engine.http.resource import Action, Resource
 from engine.identity.credential import announce
 from engine.plan.request import RecordWrite
 from engine.plan.write import allowed
+from engine.records import bin as recycle_bin
 from engine.records import write as writes
 from engine.records.bulk import Outcome, write_each
 from engine.records.history import history, stage_history
@@ -106,7 +107,7 @@ async def change_record(call: Call) -> Reply:
 async def delete_record(call: Call) -> Reply:
     """Puts the record into the recycle bin."""
     record = call.record
-    await writes.delete(call.rt, call.ctx, call.release, call.object, record, call.if_match(record))
+    await recycle_bin.delete(call.rt, call.ctx, call.release, call.object, record, call.if_match(record))
     await _people_changed(call, None)
     return Reply(None, 204)
 
@@ -118,7 +119,7 @@ async def restore_record(call: Call) -> Reply:
     record = call.record
 
     async def work(conn: Connection | None) -> Reply:
-        written = await writes.restore(call.rt, call.ctx, call.release, call.object, record, conn)
+        written = await recycle_bin.restore(call.rt, call.ctx, call.release, call.object, record, conn)
         await _people_changed(call, conn)
         tag = _tag(call, record, written)
         if len(written.changed) == 1:
