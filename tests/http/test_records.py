@@ -148,7 +148,7 @@ def test_cursors_can_not_be_made_or_moved(ada: httpx2.Client, bob: httpx2.Client
         make(bob)
     cursor = bob.get(THINGS, params={"limit": "1", "order": "name"}).json()["next"]
     assert bob.get(THINGS, params={"limit": "1", "order": "name", "after": cursor}).status_code == 200
-    wrong = [cursor[:-2], "A" + cursor[1:], "", "x", "ä", "A" * 60, cursor + "AAAA"]
+    wrong = [cursor[:-2], ("B" if cursor[0] == "A" else "A") + cursor[1:], "", "x", "ä", "A" * 60, cursor + "AAAA"]
     for text in wrong:
         assert code(bob.get(THINGS, params={"limit": "1", "order": "name", "after": text}))[0] == 400, text
     assert code(bob.get(THINGS, params={"limit": "1", "order": "-name", "after": cursor})) == (400, "query.cursor")
