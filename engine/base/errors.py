@@ -80,6 +80,7 @@ CODES: dict[str, Code] = {
     "run.initiator": Code("forbidden", "The user who caused the run may not act any more"),
     "run.workflow": Code("not_found", "There is no such workflow any more"),
     "run.value": Code("invalid", "A value could not be computed"),
+    "release.unreadable": Code("internal", "The published release can not be read"),
     "user.unknown": Code("not_found", "There is no such user"),
     "user.exists": Code("conflict", "The login is taken"),
     "user.login": Code("invalid", "This can not be a login"),

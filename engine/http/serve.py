@@ -19,8 +19,9 @@ def run(settings: Settings, *, worker: bool = False, host: str | None = None, po
     """
     configure(settings)
     app = create_app(settings, tasks=(work,) if worker else ())
+    # The router alone: what FastAPI puts around it (root path, telemetry) is asked at every request and used by none.
     uvicorn.run(
-        app, host=host or settings.host, port=settings.port if port is None else port, access_log=False,
+        app.router, host=host or settings.host, port=settings.port if port is None else port, access_log=False,
         log_config=None, server_header=False, date_header=True, timeout_graceful_shutdown=STOP_SECONDS,
         lifespan="on", ws="none",
     )  # fmt: skip

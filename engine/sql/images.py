@@ -116,6 +116,7 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
         kept = {name: of(old, name, COLUMN_TYPES[type_]) for name, type_ in SYSTEM_TYPES.items()}
         system = {**kept, "version": of(old, "version", BigInteger()) + literal(1, literal_execute=True),
                   "modified_at": now, "modified_by": user, **_changed_system(plan, raw, old)}
+        made["_version"] = of(raw, "_version", BigInteger())
         values = {
             c.name: _partial(c, raw, of(raw, c.name, COLUMN_TYPES[c.type]), of(old, c.name, COLUMN_TYPES[c.type]))
             if c.given else of(old, c.name, COLUMN_TYPES[c.type]) for c in plan.columns

@@ -65,9 +65,7 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
     tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]
     tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
     if old is not None and plan.operation != "restore":
-        same = of(raw, "_ord", Integer()) == of(new, "_ord", Integer())
-        read_at = select(of(raw, "_version", BigInteger())).where(same)
-        tests.append(_number(read_at.scalar_subquery() != of(old, "version", BigInteger()), STALE))
+        tests.append(_number(of(new, "_version", BigInteger()) != of(old, "version", BigInteger()), STALE))
     broken = func.array_remove(integers(tests), null())
     judged = select(of(new, "_ord", Integer()).label("_ord"), broken.label("broken")).select_from(rows.source)
     if old is None:

@@ -97,6 +97,10 @@ def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> S
     body = select(cast(aggregate, Text)).scalar_subquery() if plan.outputs else cast(null(), Text)
     if plan.operation == "create":
         return select(body, cast(null(), Text)).select_from(gate).where(passed(gate))
-    ids = func.json_build_array(of(new, "id", Uuid()), of(new, "version", BigInteger()))
-    meta = select(cast(func.json_agg(aggregate_order_by(ids, order)), Text)).select_from(new).scalar_subquery()
-    return select(body, meta).select_from(gate).where(passed(gate))
+    changed = func.json_build_array(of(new, "id", Uuid()), of(new, "version", BigInteger()))
+    if plan.single:
+        meta = cast(func.json_build_array(changed), Text)
+        # The gate stands first: it is asked also where no row was found.
+        return select(body, meta).select_from(gate.outerjoin(new, true())).where(passed(gate))
+    listed = select(cast(func.json_agg(aggregate_order_by(changed, order)), Text)).select_from(new).scalar_subquery()
+    return select(body, listed).select_from(gate).where(passed(gate))

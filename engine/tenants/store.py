@@ -6,13 +6,18 @@ import asyncio
 import json
 from typing import Any
 
+import structlog
+
 from engine.base.errors import Refused
 from engine.db.pool import Pool, quote_name
 from engine.release import release as releases
 from engine.release.release import Release
 from engine.tenants.directory import Tenant, find
+from metamodel.issues import PackError
 
 CHANNEL = "fieldwright_release"
+
+log = structlog.get_logger("fieldwright")
 
 
 class Store:
@@ -72,9 +77,14 @@ async def load(conn: Any, tenant: Tenant) -> Release | None:
         return None
     data, known = json.loads(row["data"]), json.loads(row["identity"])
     # A model takes tenths of a second to build; requests go on meanwhile.
-    return await asyncio.to_thread(
-        releases.make, tenant.name, tenant.schema, row["number"], data, known, role=tenant.role
-    )
+    try:
+        return await asyncio.to_thread(
+            releases.make, tenant.name, tenant.schema, row["number"], data, known, role=tenant.role
+        )
+    except (PackError, LookupError, TypeError, ValueError) as error:
+        # One tenant's release of another version must not end the process that serves the others.
+        log.error("release can not be read", tenant=tenant.name, number=row["number"], error=repr(error))
+        raise Refused("release.unreadable", "the release of this tenant was published by another version") from error
 
 
 async def publish(conn: Any, release: Release, note: str) -> None:

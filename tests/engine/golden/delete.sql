@@ -6,12 +6,10 @@ FROM json_to_record($4::JSON) AS anon_1(_ord INTEGER, id UUID, _version BIGINT, 
 FROM t_yard.job AS t JOIN raw ON raw.id = t.id
 WHERE t.deleted_at IS NULL FOR UPDATE OF t),
 "new" AS MATERIALIZED
-(SELECT raw._ord AS _ord, raw._reason AS _reason, "old".id AS id, "old".version + 1 AS version, "old".owner AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, $1::TIMESTAMP WITH TIME ZONE AS deleted_at, $3::UUID AS deleted_batch, "old".name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
+(SELECT raw._ord AS _ord, raw._reason AS _reason, raw._version AS _version, "old".id AS id, "old".version + 1 AS version, "old".owner AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, $1::TIMESTAMP WITH TIME ZONE AS deleted_at, $3::UUID AS deleted_batch, "old".name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
 FROM "old" JOIN raw ON "old"._ord = raw._ord),
 judged AS
-(SELECT "new"._ord AS _ord, array_remove(CAST(ARRAY[CASE WHEN ((SELECT raw._version
-FROM raw
-WHERE raw._ord = "new"._ord) != "old".version) THEN -2 END] AS INTEGER[]), NULL) AS broken
+(SELECT "new"._ord AS _ord, array_remove(CAST(ARRAY[CASE WHEN ("new"._version != "old".version) THEN -2 END] AS INTEGER[]), NULL) AS broken
 FROM "new" JOIN "old" ON "new"._ord = "old"._ord UNION ALL SELECT raw._ord AS _ord, CAST(ARRAY[-1] AS INTEGER[]) AS anon_2
 FROM raw
 WHERE NOT (EXISTS (SELECT *
@@ -33,7 +31,6 @@ FROM "new" JOIN gate ON true
 WHERE gate.open)
  SELECT (SELECT CAST(row_to_json(r) AS TEXT) AS row_to_json_1
 FROM (SELECT "new".id AS id, "new".name AS name, "new".stage AS stage
-FROM "new") AS r) AS anon_14, (SELECT CAST(json_agg(json_build_array("new".id, "new".version) ORDER BY "new"._ord) AS TEXT) AS json_agg_1
-FROM "new") AS anon_15
-FROM gate
+FROM "new") AS r) AS anon_14, CAST(json_build_array(json_build_array("new".id, "new".version)) AS TEXT) AS json_build_array_1
+FROM gate LEFT OUTER JOIN "new" ON true
 WHERE gate.open

@@ -6,14 +6,12 @@ FROM json_to_record($3::JSON) AS anon_1(_ord INTEGER, id UUID, _version BIGINT, 
 FROM t_yard.job AS t JOIN raw ON raw.id = t.id
 WHERE t.deleted_at IS NULL FOR UPDATE OF t),
 "new" AS MATERIALIZED
-(SELECT raw._ord AS _ord, raw._reason AS _reason, "old".id AS id, "old".version + 1 AS version, coalesce(raw.owner, "old".owner) AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, "old".deleted_at AS deleted_at, "old".deleted_batch AS deleted_batch, raw.name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
+(SELECT raw._ord AS _ord, raw._reason AS _reason, raw._version AS _version, "old".id AS id, "old".version + 1 AS version, coalesce(raw.owner, "old".owner) AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, "old".deleted_at AS deleted_at, "old".deleted_batch AS deleted_batch, raw.name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
 FROM "old" JOIN raw ON "old"._ord = raw._ord),
 judged AS
 (SELECT "new"._ord AS _ord, array_remove(CAST(ARRAY[CASE WHEN (("new".name IS NOT NULL) IS NOT true) THEN 0 END, CASE WHEN ("new".qty > 500) THEN CASE WHEN (("new".why IS NOT NULL) IS NOT true) THEN 1 END END, CASE WHEN (("old".qty IS NULL OR "new".qty >= "old".qty OR "new".memo = CAST('less' AS TEXT)) IS NOT true) THEN 2 END, CASE WHEN (("new".site IS NULL OR site_1.open OR "new".memo = CAST('closed' AS TEXT)) IS NOT true) THEN 3 END, CASE WHEN (("new".cost IS NULL OR anon_2.a0 <= "new".cost) IS NOT true) THEN 4 END, CASE WHEN ((("new".memo IS DISTINCT FROM CAST('divide' AS TEXT)) IS NOT true AND "new".qty = 0 AND "new".cost IS NOT NULL) IS true) THEN 10005 ELSE CASE WHEN ((("new".memo IS DISTINCT FROM CAST('divide' AS TEXT) OR round(round(("new".cost * 1.0000000000000000000000000000000000000000) / CAST(nullif(CAST("new".qty AS NUMERIC), 0) AS NUMERIC), 18), 12) > 1) AND (("new".memo IS DISTINCT FROM CAST('divide' AS TEXT)) IS NOT true AND "new".qty = 0 AND "new".cost IS NOT NULL) IS NOT true) IS NOT true) THEN 5 END END, CASE WHEN (EXISTS (SELECT 1 AS anon_3
 FROM t_yard.job AS job_1
-WHERE "new".site = job_1.site AND "new".name = job_1.name AND job_1.id != "new".id AND job_1.deleted_at IS NULL)) THEN 30000 END, CASE WHEN ((SELECT raw._version
-FROM raw
-WHERE raw._ord = "new"._ord) != "old".version) THEN -2 END] AS INTEGER[]), NULL) AS broken
+WHERE "new".site = job_1.site AND "new".name = job_1.name AND job_1.id != "new".id AND job_1.deleted_at IS NULL)) THEN 30000 END, CASE WHEN ("new"._version != "old".version) THEN -2 END] AS INTEGER[]), NULL) AS broken
 FROM "new" JOIN "old" ON "new"._ord = "old"._ord LEFT OUTER JOIN t_yard.site AS site_1 ON site_1.id = "new".site AND site_1.deleted_at IS NULL LEFT OUTER JOIN LATERAL (SELECT coalesce(sum(part_1.price), 0) AS a0
 FROM t_yard.part AS part_1
 WHERE part_1.job = "new".id AND part_1.deleted_at IS NULL) AS anon_2 ON true UNION ALL SELECT raw._ord AS _ord, CAST(ARRAY[-1] AS INTEGER[]) AS anon_4
@@ -37,7 +35,6 @@ FROM "new" JOIN gate ON true
 WHERE gate.open)
  SELECT (SELECT CAST(row_to_json(r) AS TEXT) AS row_to_json_1
 FROM (SELECT "new".id AS id, "new".name AS name, "new".stage AS stage
-FROM "new") AS r) AS anon_16, (SELECT CAST(json_agg(json_build_array("new".id, "new".version) ORDER BY "new"._ord) AS TEXT) AS json_agg_1
-FROM "new") AS anon_17
-FROM gate
+FROM "new") AS r) AS anon_16, CAST(json_build_array(json_build_array("new".id, "new".version)) AS TEXT) AS json_build_array_1
+FROM gate LEFT OUTER JOIN "new" ON true
 WHERE gate.open
