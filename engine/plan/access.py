@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from engine.base.context import Actor
 from engine.release.release import Release
 from metamodel.formula.depends import reads
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Param, children, rewrite
@@ -140,11 +139,6 @@ class Rights:
         if self.everything:
             return ModelSchema(self.release.model)
         return ModelSchema(self.release.model, readable=lambda obj, field: field.name in self.readable(obj.name))
-
-
-def rights_of(actor: Actor, release: Release) -> Rights:
-    """The rights of an actor (roles that the release does not know grant nothing)."""
-    return Rights(release, actor.roles, actor.operator)
 
 
 def three_valued(node: Node) -> Node:
