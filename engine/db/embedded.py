@@ -211,6 +211,9 @@ def _place(home: Path) -> _Place:
             base.mkdir(mode=0o755, parents=True, exist_ok=True)
             link.symlink_to(base / "data")
     data = link.resolve()
+    if not data.parent.is_dir():
+        detail = f"The data of {home} lay in {data.parent}, which is gone."
+        raise Refused("database.start", detail, hint=f"bring it back, or remove {link} to begin with an empty database")
     folder = data.parent / "socket"
     if len(os.fsencode(folder / SOCKET_NAME)) > SOCKET_BYTES:
         digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]

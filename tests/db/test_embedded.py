@@ -360,3 +360,15 @@ def test_foreign_data_folder_is_left_alone(home: Path) -> None:
     with pytest.raises(Refused, match="holds no PostgreSQL data"):
         embedded.start(home)
     assert (home / "data" / "photo.jpg").read_text() == "mine"
+
+
+def test_data_that_is_gone_is_not_replaced_in_silence(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "data").symlink_to(tmp_path / "elsewhere" / "data")
+    with pytest.raises(Refused) as refused:
+        embedded.start(home)
+    assert refused.value.code == "database.start"
+    assert "is gone" in refused.value.detail
+    assert refused.value.hint is not None
+    assert not (tmp_path / "elsewhere").exists()
