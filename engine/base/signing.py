@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ def signature(secret: bytes, *parts: str) -> bytes:
 def etag(secret: bytes, tenant: str, record: UUID | str, version: int) -> str:
     """The entity tag of a record's version, in its quotes."""
     message = f"{tenant}/{record}/{version}".encode()
-    return f'"{version}-{hmac.new(secret, message, hashlib.sha256).hexdigest()[:16]}"'
+    return f'"{version}-{hmac.digest(secret, message, "sha256").hex()[:16]}"'
 
 
 def version_of(secret: bytes, tenant: str, record: UUID | str, tag: str) -> int | None:
