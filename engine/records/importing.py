@@ -25,11 +25,12 @@ from engine.plan.values import Unfit
 from engine.plan.write import allowed
 from engine.records.bulk import Outcome, write_each
 from engine.records.lookup import ids_by_key
-from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, picked, target_of, typed, verify
+from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, option_labels, picked, target_of, typed, verify
 from engine.release.release import Release
 from engine.runtime import Runtime
 
 MEMORY = 200_000
+OPTIONS = frozenset({"select", "multi_select", "stage"})
 Line: TypeAlias = "tuple[int, str | None, dict[str, Any], UUID | None]"
 """A row to be written: its line, its key, its fields, and the record that it updates."""
 
@@ -65,6 +66,7 @@ class _Job:
     early: dict[int, list[Fault]] = field(default_factory=dict)
     known: dict[tuple[str, str], dict[str, list[UUID]]] = field(default_factory=dict)
     values: dict[tuple[str, str], Any] = field(default_factory=dict)
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -277,6 +279,15 @@ def _row(job: _Job, row: Any, faults: list[Fault]) -> dict[str, Any]:
             made[name] = _found(job, source, text) if source.lookup else _typed(job, source, kind, text)
         except Unfit as unfit:
             faults.append(Fault(unfit.code, unfit.detail, f"/{source.field}"))
+    if faults:
+        # Such a row does not reach the door, which would tell this too.
+        told = {fault.pointer for fault in faults}
+        faults += [
+            Fault("record.required", "a value is required", f"/{source.field}")
+            for source, text in zip(job.mapping.sources, row[1:], strict=False)
+            if text is None and fields[source.field].required and not fields[source.field].default
+            and f"/{source.field}" not in told
+        ]
     return made
 
 
@@ -286,7 +297,12 @@ def _typed(job: _Job, source: Source, kind: str, text: str) -> Any:
     if remembered not in job.values:
         if len(job.values) > MEMORY:
             job.values.clear()
-        job.values[remembered] = typed(kind, text, source.format, job.release.model.settings.time_zone)
+        made = typed(kind, text, source.format, job.release.model.settings.time_zone)
+        if kind in OPTIONS:
+            field = job.release.object(job.mapping.object).fields[source.field]
+            labels = job.labels.setdefault(source.field, option_labels(job.release, field))
+            made = [labels.get(one, one) for one in made] if isinstance(made, list) else labels.get(made, made)
+        job.values[remembered] = made
     return job.values[remembered]
 
 

@@ -28,12 +28,13 @@ WORDS = re.compile(r"[^0-9A-Za-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one field's value comes from. It passes `blank`, `map`, `template`, `factor`, `format`, then `lookup`."""
+    """Where one field's value comes from; it passes blank, default, map, template, factor, format, then lookup."""
 
     field: str
     columns: tuple[str, ...]
     value: str | None
     blank: frozenset[str]
+    default: str | None
     map: Mapping[str, str | None]
     template: str | None
     factor: Decimal | None
@@ -88,6 +89,7 @@ def _source(field: str, given: Any) -> Source:
         (columns,) if isinstance(columns, str) else tuple(columns),
         _text(plain["value"]) if "value" in plain else None,
         frozenset((blank,) if isinstance(blank, str) else blank),
+        _text(plain["default"]) if "default" in plain else None,
         {str(text): None if to is None else _text(to) for text, to in plain.get("map", {}).items()},
         plain.get("template"),
         Decimal(str(plain["factor"])) if "factor" in plain else None,
@@ -155,14 +157,16 @@ def target_of(field: Field) -> str | None:
 
 
 def picked(source: Source, row: Mapping[str, str]) -> str | None:
-    """The text of a source in one row, after blank, map, template and factor. Raises Unfit."""
+    """The text of a source in one row, after blank, default, map, template and factor. Raises Unfit."""
     text = source.value
     for column in source.columns:
         text = (row.get(column) or "").strip()
         if text and text not in source.blank:
             break
     if not text or text in source.blank:
-        return None
+        text = source.default
+        if text is None:
+            return None
     if text in source.map:
         mapped = source.map[text]
         if mapped is None:
@@ -178,6 +182,20 @@ def picked(source: Source, row: Mapping[str, str]) -> str | None:
         except InvalidOperation as error:
             raise Unfit("record.type", f'"{text[:40]}" is not a number') from error
     return text
+
+
+def option_labels(release: Release, field: Field) -> dict[str, str]:
+    """The options of a select or stage field by their labels; a label of several options names none of them."""
+    process = release.model.stage_process(field)
+    found = process.stages.values() if process else release.model.value_sets[field.options or ""].options.values()
+    labels: dict[str, str] = {}
+    twice: set[str] = set()
+    for option in found:
+        for label in set(option.label.values()) - {option.name}:
+            twice |= {label} if label in labels else set()
+            labels[label] = option.name
+    names = {option.name for option in found}
+    return {label: name for label, name in labels.items() if label not in twice | names}
 
 
 def typed(field_type: str, text: str, form: str | None, zone: str) -> Any:

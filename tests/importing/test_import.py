@@ -56,6 +56,19 @@ async def test_a_dry_run_reports_the_same_and_leaves_nothing(store: Store) -> No
         assert await conn.fetchval("SELECT to_regclass('pg_temp.fieldwright_staging')") is None
 
 
+async def test_a_default_and_options_by_their_labels(store: Store) -> None:
+    mapping = {
+        "columns": {
+            "sku": "sku", "tags": "tags", "shade": {"column": "shade", "blank": "-", "default": "Blue"},
+        },
+    }  # fmt: skip
+    done = await store.load(mapping, "sku,shade,tags\nd1,Red,Red;blue\nd2,,\nd3,-,red\nd4,rose,\n")
+    assert [(r.line, [f.pointer for f in r.faults]) for r in done.rejected] == [(5, ["/shade"])]
+    assert await store.parts("sku", "shade", "tags") == [
+        ("d1", "red", ["red", "blue"]), ("d2", "blue", None), ("d3", "blue", ["red"]),
+    ]  # fmt: skip
+
+
 async def test_every_rule_of_the_door_holds(store: Store) -> None:
     mapping = {
         "columns": {"sku": "sku", "name": "name", "price": "price", "pieces": "n", "stage": "stage", "shade": "shade"}

@@ -92,6 +92,7 @@ LEDGER: dict[str, str] = {
         f"import.columns.*.{key}": f"{_MAPPING}test_columns_value_and_the_first_column_that_is_not_blank"
         for key in ("column", "value")
     },
+    "import.columns.*.default": f"{_IMPORT}test_a_default_and_options_by_their_labels",
     **{f"import.columns.*.{key}": f"{_MAPPING}test_blank_map_and_factor" for key in ("blank", "map", "factor")},
     "import.columns.*.template": f"{_MAPPING}test_templates",
     "import.columns.*.format": f"{_MAPPING}test_formats_and_forms_of_values",
