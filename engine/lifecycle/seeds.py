@@ -51,7 +51,7 @@ async def _resolved(
     keys = {other.object: other.key for other in release.model.seeds.values()}
     for name, value in record.items():
         field = release.object(seed.object).fields[name]
-        target = field.to or ("user" if field.type == "user" else None)
+        target = field.to
         if target and value is not None:
             key = keys.get(target, release.object(target).title)
             found = await find(rt, ctx, release, target, key, value)

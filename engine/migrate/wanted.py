@@ -6,22 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engine.release.identity import entered_at, index_name
+from engine.release.identity import SYSTEM_COLUMNS, entered_at, index_name
 from engine.release.release import Release, TableRef
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 
-SYSTEM = {
-    "id": ("uuid", True),
-    "version": ("bigint", True),
-    "owner": ("uuid", False),
-    "created_at": ("timestamptz", True),
-    "created_by": ("uuid", True),
-    "modified_at": ("timestamptz", True),
-    "modified_by": ("uuid", True),
-    "deleted_at": ("timestamptz", False),
-    "deleted_batch": ("uuid", False),
-}
+MAY_BE_NULL = frozenset({"owner", "deleted_at", "deleted_batch"})
+"""The system columns that a row may leave blank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +73,7 @@ def wanted(release: Release) -> Catalogue:
 
 def _table(release: Release, obj: Object) -> Table:
     name = release.table(obj.name).name
-    columns = [Column(n, type_, required) for n, (type_, required) in SYSTEM.items()]
+    columns = [Column(n, type_, n not in MAY_BE_NULL) for n, type_ in SYSTEM_COLUMNS.items()]
     checks: list[Check] = []
     for f in release.stored(obj.name):
         if f.system:

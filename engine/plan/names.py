@@ -131,7 +131,8 @@ class Names:
 
     def _target(self, obj: str, lookup: str) -> str:
         declared = self.release.object(obj).fields[lookup]
-        return declared.to or "user"
+        assert declared.to is not None
+        return declared.to
 
     def _columns(self, node: Node, rows: tuple[str, ...]) -> Node:
         match node:

@@ -355,7 +355,7 @@ def _references(
 ) -> list[Reference]:
     found = []
     for f in release.stored(obj):
-        target = f.to or ("user" if f.type == "user" else None)
+        target = f.to
         if target is None or f.name in ("id", "created_by", "modified_by"):
             continue
         if operation == "update" and f.name not in given:
@@ -389,7 +389,7 @@ def _in_use(release: Release, obj: str) -> list[InUse]:
         InUse(other.name, release.table(other.name), release.column(other.name, f.name))
         for other in release.model.objects.values()
         for f in release.stored(other.name)
-        if (f.to or ("user" if f.type == "user" else None)) == obj
+        if f.to == obj
         and not f.system and (f.on_delete or "restrict") == "restrict"
     ]
 

@@ -93,7 +93,7 @@ def _followers(release: Release, obj: str) -> list[tuple[str, Field]]:
         (other.name, f)
         for other in release.model.objects.values()
         for f in release.stored(other.name)
-        if (f.to or ("user" if f.type == "user" else None)) == obj and f.on_delete in ("cascade", "clear")
+        if f.to == obj and f.on_delete in ("cascade", "clear")
     ]
 
 

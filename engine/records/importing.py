@@ -25,7 +25,7 @@ from engine.plan.values import Unfit
 from engine.plan.write import allowed
 from engine.records.bulk import Outcome, write_each
 from engine.records.lookup import ids_by_key
-from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, option_labels, picked, target_of, typed, verify
+from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, option_labels, picked, typed, verify
 from engine.release.release import Release
 from engine.runtime import Runtime
 
@@ -250,7 +250,7 @@ async def _prepared(job: _Job, rows: Any, twice: dict[int, int]) -> tuple[list[L
 
 async def _learn(job: _Job, source: Source, keys: set[str]) -> None:
     """Looks up the keys that were not asked for before."""
-    target = target_of(job.release.object(job.mapping.object).fields[source.field])
+    target = job.release.object(job.mapping.object).fields[source.field].to
     assert target is not None
     assert source.lookup is not None
     known = job.known.setdefault((target, source.lookup), {})
@@ -307,7 +307,7 @@ def _typed(job: _Job, source: Source, kind: str, text: str) -> Any:
 
 
 def _found(job: _Job, source: Source, text: str) -> str:
-    target = target_of(job.release.object(job.mapping.object).fields[source.field])
+    target = job.release.object(job.mapping.object).fields[source.field].to
     ids = job.known[target or "", source.lookup or ""].get(text, [])
     if len(ids) != 1:
         many = f"{len(ids)} records of {target} have" if ids else f"there is no {target} with"

@@ -120,7 +120,7 @@ def verify(mapping: ImportMapping, release: Release, header: list[str]) -> None:
         if source.field not in fields:
             fault(at, f'{mapping.object} has no field "{source.field}"', source.field, fields)
             continue
-        target = target_of(fields[source.field])
+        target = fields[source.field].to
         if source.lookup and target is None:
             fault(at, f'"{source.field}" is not a lookup', source.field, ())
         elif source.lookup and not _stored(objects[target or ""].fields.get(source.lookup)):
@@ -149,11 +149,6 @@ def verify(mapping: ImportMapping, release: Release, header: list[str]) -> None:
 
 def _stored(field: Field | None) -> bool:
     return field is not None and FIELD_TYPES[field.type].column is not None
-
-
-def target_of(field: Field) -> str | None:
-    """The object that a field refers to."""
-    return field.to or ("user" if field.type == "user" else None)
 
 
 def picked(source: Source, row: Mapping[str, str]) -> str | None:

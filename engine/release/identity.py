@@ -15,9 +15,18 @@ from metamodel.model import Model
 
 Identity = Mapping[str, Any]
 
-SYSTEM_COLUMNS = (
-    "id", "version", "owner", "created_at", "created_by", "modified_at", "modified_by", "deleted_at", "deleted_batch",
-)
+SYSTEM_COLUMNS = {
+    "id": "uuid",
+    "version": "bigint",
+    "owner": "uuid",
+    "created_at": "timestamptz",
+    "created_by": "uuid",
+    "modified_at": "timestamptz",
+    "modified_by": "uuid",
+    "deleted_at": "timestamptz",
+    "deleted_batch": "uuid",
+}
+"""The columns that every object's table has, with their types."""
 
 
 def extend(identity: Identity | None, model: Model) -> Identity:

@@ -24,7 +24,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause
 
 from engine.plan.write import Column, WritePlan
-from engine.release.identity import entered_at
+from engine.release.identity import SYSTEM_COLUMNS, entered_at
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
@@ -35,17 +35,12 @@ from engine.sql.statement import slot
 ENTERED = "_entered_at"
 """The payload's key for the time at which a historical record entered its stage."""
 
-SYSTEM_TYPES: dict[str, str] = {
-    "id": "uuid", "version": "bigint", "owner": "uuid", "created_at": "timestamptz", "created_by": "uuid",
-    "modified_at": "timestamptz", "modified_by": "uuid", "deleted_at": "timestamptz", "deleted_batch": "uuid",
-}
-
 
 def raw_rows(plan: WritePlan) -> CTE:
     """The payload as rows of the object's columns; what is not given is blank."""
     fields: list[Any] = [column("_ord", Integer()), column("id", Uuid()), column("_version", BigInteger()),
               column("_reason", Text()), column("_absent", ARRAY(Text()))]
-    fields += [column(name, COLUMN_TYPES[SYSTEM_TYPES[name]]) for name in given_system(plan)]
+    fields += [column(name, COLUMN_TYPES[SYSTEM_COLUMNS[name]]) for name in given_system(plan)]
     if plan.historical:
         fields.append(column(ENTERED, DateTime(timezone=True)))
     fields += [column(c.name, COLUMN_TYPES[c.type]) for c in plan.columns if c.given]
@@ -65,7 +60,7 @@ def materialized(cte: CTE) -> CTE:
 
 def all_columns(plan: WritePlan) -> dict[str, str]:
     """Every column of the object's table with its type."""
-    types = dict(SYSTEM_TYPES)
+    types = dict(SYSTEM_COLUMNS)
     for c in plan.columns:
         types[c.name] = c.type
         if c.name == plan.stage:
@@ -113,7 +108,7 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
         values = {c.name: _created(c, raw, rows, environment) for c in plan.columns}
     else:
         source = old.join(raw, of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
-        kept = {name: of(old, name, COLUMN_TYPES[type_]) for name, type_ in SYSTEM_TYPES.items()}
+        kept = {name: of(old, name, COLUMN_TYPES[type_]) for name, type_ in SYSTEM_COLUMNS.items()}
         system = {**kept, "version": of(old, "version", BigInteger()) + literal(1, literal_execute=True),
                   "modified_at": now, "modified_by": user, **_changed_system(plan, raw, old)}
         made["_version"] = of(raw, "_version", BigInteger())
@@ -135,7 +130,7 @@ def _changed_system(plan: WritePlan, raw: CTE, old: CTE) -> dict[str, ColumnElem
         return {"deleted_at": cast(null(), DateTime(timezone=True)), "deleted_batch": cast(null(), Uuid())}
     changed: dict[str, ColumnElement[Any]] = {}
     for name in given_system(plan):
-        type_ = COLUMN_TYPES[SYSTEM_TYPES[name]]
+        type_ = COLUMN_TYPES[SYSTEM_COLUMNS[name]]
         fallback = {"modified_at": now, "modified_by": slot("user.id", Uuid())}.get(name, of(old, name, type_))
         changed[name] = func.coalesce(of(raw, name, type_), fallback)
     return changed

@@ -11,7 +11,10 @@ from metamodel.kinds.common import Formula, Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A field of any type; what a type does not use is None (`kinds/field_types.py` says which type takes what)."""
+    """A field of any type; what a type does not use is None (`kinds/field_types.py` says which type takes what).
+
+    `to` is the object that a lookup or a user field refers to.
+    """
 
     name: str
     type: str

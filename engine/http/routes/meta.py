@@ -96,7 +96,7 @@ def _object(obj: Object, rights: Rights) -> dict[str, Any]:
 
 
 def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
-    target = f.to or ("user" if f.type == "user" else None)
+    target = f.to
     shape = rights.schema.object(obj.name)
     described = {
         "name": f.name,
