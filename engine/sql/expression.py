@@ -13,12 +13,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Boolean, DateTime, and_, case, func, not_, or_
+from sqlalchemy import Boolean, DateTime, Text, and_, case, func, not_, or_
 from sqlalchemy.sql.elements import Grouping, UnaryExpression
 
 from engine.plan.access import three_valued
 from metamodel.formula import limits, typed
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.guard import Guard, first, held, only, raises
 from metamodel.formula.functions.operators import bounded
 from metamodel.formula.functions.registry import (
     Column,
@@ -38,6 +39,7 @@ __all__ = [
     "Row",
     "aggregate",
     "condition",
+    "error",
     "failed",
     "grants",
     "lower",
@@ -72,7 +74,9 @@ def value(node: typed.Node, row: Row) -> Column:
 def condition(node: typed.Node, row: Row) -> Condition:
     """The condition for WHERE, FILTER or ON: TRUE where it holds, anything else where it does not or is an error."""
     found = _truth(node, row)
-    return found.value if found.guard is None or found.nulls else and_(found.value, found.guard.is_not(sql.TRUE))
+    return (
+        found.value if found.guard is None or found.nulls else and_(found.value, found.guard.condition.is_not(sql.TRUE))
+    )
 
 
 def grants(node: typed.Node, row: Row) -> Condition:
@@ -88,7 +92,13 @@ def violated(node: typed.Node, row: Row) -> Condition:
 def failed(node: typed.Node, row: Row) -> Condition:
     """TRUE where the expression is an error, else FALSE."""
     guard = lower(node, row).guard
-    return sql.FALSE if guard is None else guard.is_(sql.TRUE)
+    return sql.FALSE if guard is None else guard.condition.is_(sql.TRUE)
+
+
+def error(node: typed.Node, row: Row) -> Column:
+    """The code of the expression's error, NULL where it is none."""
+    guard = lower(node, row).guard
+    return sql.Constant(None, Text()) if guard is None else guard.code
 
 
 def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
@@ -109,17 +119,20 @@ def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
     args = () if node.value is None else (node.value,)
     site = Site(inner.environment, node, args)
     made = found.sql(site, _settled(inside) if inside else None, meets, order)
-    guards = []
-    if where is not None and where.guard is not None:
-        guards.append(func.bool_or(where.guard, type_=Boolean()))
-    guard = sql.any_of(inside.guard if inside else None, by.guard if by else None)
-    if guard is not None:
-        wrong: Any = func.bool_or(guard, type_=Boolean())
-        guards.append(wrong if meets is None else wrong.filter(meets))
+    guard = first(inside.guard if inside else None, by.guard if by else None)
+    guards = [_any_row(where.guard, None) if where else None, _any_row(guard, meets)]
     digits = (inside.digits if inside else 0) + limits.SUM_DIGITS
     places = max(inside.places if inside else 0, limits.SCALE)
-    lowered = Lowered(made, sql.any_of(*guards), False, digits, places)
+    lowered = Lowered(made, first(*guards), False, digits, places)
     return bounded(lowered) if node.type.number else lowered
+
+
+def _any_row(guard: Guard | None, meets: Condition | None) -> Guard | None:
+    """An error of any row that counts; of several the first by name."""
+    if guard is None:
+        return None
+    codes: Any = func.min(guard.code, type_=Text())
+    return held(codes if meets is None else codes.filter(meets))
 
 
 # -- the walk -------------------------------------------------------------------------------------------------------
@@ -133,7 +146,7 @@ def lower(node: typed.Node, row: Row) -> Lowered:
 
 
 def _settled(found: Lowered) -> Column:
-    return found.value if found.guard is None or found.nulls else case((found.guard, None), else_=found.value)
+    return found.value if found.guard is None or found.nulls else case((found.guard.condition, None), else_=found.value)
 
 
 def _truth(node: typed.Node, row: Row, *, total: bool = False) -> Lowered:
@@ -203,12 +216,12 @@ def _strict(node: typed.Call, function: Function, row: Row, *, total: bool = Fal
     args = tuple(lower(arg, row) for arg in node.args)
     site = Site(row.environment, node, node.args, args)
     columns = [arg.value for arg in args]
-    own = function.guard(site, *columns) if function.guard else None
+    own = first(*(raises(code, fails(site, *columns)) for code, fails in function.errors.items()))
     nulls = (own is None or function.nulls) and all(arg.guard is None or arg.nulls for arg in args)
     digits, places = function.size(site) if function.size else _size(node, args)
     write = function.total if total else function.sql
     assert write is not None
-    guard = sql.any_of(*(arg.guard for arg in args), own)
+    guard = first(*(arg.guard for arg in args), own)
     made = Lowered(write(site, *columns), guard, nulls and not total, digits, places)
     return bounded(made) if node.type.number else made
 
@@ -295,10 +308,9 @@ OPPOSITE = {"=": "<>", "<>": "="}
 CONNECT: dict[str, Callable[[typed.Call, Row, bool], Lowered]] = {"and": _and, "or": _or, "not": _not}
 
 
-def _sequence(parts: list[Lowered], goes_on: Callable[[Lowered], Condition]) -> Condition | None:
+def _sequence(parts: list[Lowered], goes_on: Callable[[Lowered], Condition]) -> Guard | None:
     """The guard of conditions that are looked at from left to right while `goes_on`."""
-    guard: Condition | None = None
+    guard: Guard | None = None
     for part in reversed(parts):
-        rest = and_(goes_on(part), guard) if guard is not None else None
-        guard = sql.any_of(part.guard, rest)
+        guard = first(part.guard, only(goes_on(part), guard))
     return guard

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Boolean, and_, select, true
+from sqlalchemy import Text, and_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause
 from sqlalchemy.types import DateTime, Uuid
@@ -16,6 +16,7 @@ from engine.sql import expression
 from engine.sql.columns import SQL_TYPES, of, qualified
 from engine.sql.expression import Environment, Lowered
 from engine.sql.statement import slot
+from metamodel.formula.functions.guard import held
 from metamodel.formula.typed import Aggregate, Field, Node, Param, Property, System
 
 
@@ -126,13 +127,13 @@ def _set(made: Frame, group: list[PlannedAggregate]) -> None:
         columns.append(lowered.value.label(f"a{index}"))
         if lowered.guard is not None:
             guards.append(index)
-            columns.append(lowered.guard.label(f"g{index}"))
+            columns.append(lowered.guard.code.label(f"g{index}"))
     lateral = (
         select(*columns).select_from(inner.source).where(*where).correlate_except(*tables(inner.source)).lateral()
     )
     made.source = made.source.outerjoin(lateral, true())
     for index, node in enumerate(group):
-        guard = of(lateral, f"g{index}", Boolean()) if index in guards else None
+        guard = held(of(lateral, f"g{index}", Text())) if index in guards else None
         made.sets[node] = Lowered(of(lateral, f"a{index}", SQL_TYPES[node.type.kind]), guard)
 
 

@@ -19,7 +19,7 @@ def _no_price(site: Site, price: Column, cost: Column) -> Condition:
     Param("price", numeric()),
     Param("cost", numeric()),
     returns=PERCENT,
-    guard=_no_price,
+    errors={"DIV0": _no_price},
     nulls=True,
     copies=(2, 1),
     examples=("retail.MARGIN_PCT(100, 60) = 40%", "retail.MARGIN_PCT(0, 60) -> error"),

@@ -24,7 +24,7 @@ def _weigh(node: typed.Node) -> tuple[int, int]:
         found = lookup(node.function)
         assert found is not None
         in_value, in_guard = found.copies
-        fallible = guards > 0 or found.guard is not None or in_guard > 1
+        fallible = guards > 0 or bool(found.errors) or in_guard > 1
         caught = guards if node.function in ("IFERROR", "ISERROR") else 0
         return 1 + in_value * values + caught, guards + (in_guard * values if fallible else 0)
     return 1 + values, guards

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from engine.sql import expression
 from metamodel.formula import typed
 from metamodel.formula.check import check
+from metamodel.formula.functions.guard import held
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import ChildShape, FieldShape, Scope
 from metamodel.formula.types import (
@@ -163,7 +164,7 @@ class Columns:
         def over(column: Any) -> Any:
             return sa.select(column).select_from(LINE).where(belongs).correlate(PROJECT).scalar_subquery()
 
-        guard = over(made.guard) if made.guard is not None else None
+        guard = held(over(made.guard.code)) if made.guard is not None else None
         return replace(made, value=sa.type_coerce(over(made.value), made.value.type), guard=guard)
 
 

@@ -70,7 +70,11 @@ _part("HOUR", "hour", "The hour, 0 to 23.", "HOUR(@14:30) = 14", takes=Param("ti
     Param("first", frozenset({"integer"}), optional=True),
     returns=whole,
     volatility="zoned",
-    guard=lambda site, d, first=None: None if first is None else first.not_in([sql.whole(i) for i in (1, 2, 3)]),
+    errors={
+        "NUM": lambda site, d, first=None: (
+            None if first is None else first.not_in([sql.whole(i) for i in (1, 2, 3)])
+        )
+    },
     examples=("WEEKDAY(@2024-06-02) = 1", "WEEKDAY(@2024-06-02, 2) = 7", "WEEKDAY(@2024-06-02, 3) = 6"),
     copies=(3, 1),
 )
@@ -109,7 +113,7 @@ def _date_start(y: Column, m: Column) -> Column:
     return _first_of(sql.num(sql.clamp(months, FIRST_MONTH, LAST_MONTH)))
 
 
-def _date_guard(site: Site, y: Column, m: Column, d: Column) -> Condition:
+def _no_date(site: Site, y: Column, m: Column, d: Column) -> Condition:
     months = _date_months(y, m)
     off = add_days_bounds(_date_start(y, m), func.trunc(sql.num(d), type_=NUMERIC) - sql.whole(1))[1]
     bad = or_(months < sql.whole(FIRST_MONTH), months > sql.whole(LAST_MONTH), off)
@@ -125,7 +129,7 @@ def _date_guard(site: Site, y: Column, m: Column, d: Column) -> Condition:
     Param("month", WHOLE),
     Param("day", WHOLE),
     returns=lambda args: blank_flags(DATE, args),
-    guard=_date_guard,
+    errors={"DATE": _no_date},
     examples=(
         "DATE(2024, 2, 29) = @2024-02-29",
         "DATE(2024, 13, 1) = @2025-01-01",
@@ -155,7 +159,7 @@ def _text_date(text: Column) -> Column:
     return _text_month(text).op("+", precedence=7, return_type=Date())(days)
 
 
-def _datevalue_guard(site: Site, text: Column) -> Condition | None:
+def _not_a_date(site: Site, text: Column) -> Condition | None:
     if site.args[0].type.kind != "text":
         return None
     year, month, days = (_text_part(text, i) for i in range(3))
@@ -176,7 +180,7 @@ def _datevalue_guard(site: Site, text: Column) -> Condition | None:
     Param("value", frozenset({"text", "datetime", "date"})),
     volatility="zoned",
     returns=lambda args: blank_flags(DATE, args),
-    guard=_datevalue_guard,
+    errors={"VALUE": _not_a_date},
     examples=('DATEVALUE("2024-02-29") = @2024-02-29', 'DATEVALUE("2023-02-29") -> error', 'DATEVALUE("x") -> error'),
     copies=(9, 24),
 )
@@ -202,7 +206,7 @@ def _back(site: Site, moved: Column) -> Column:
     return cast(moved, Date)
 
 
-def month_guard(site: Site, d: Column, n: Column) -> Condition:
+def month_out(site: Site, d: Column, n: Column) -> Condition:
     index = sql.month_index(_timestamp(site, d)) + func.trunc(sql.num(n), type_=NUMERIC)
     return or_(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))
 
@@ -237,7 +241,7 @@ def moved_type(args: tuple[Node, ...]) -> Type:
     D,
     MONTHS,
     returns=moved_type,
-    guard=month_guard,
+    errors={"DATE": month_out},
     volatility="zoned",
     examples=(
         "EDATE(@2024-01-31, 1) = @2024-02-29",
@@ -257,7 +261,7 @@ def edate(site: Site, d: Column, n: Column) -> Column:
     D,
     MONTHS,
     returns=lambda args: blank_flags(DATE, args),
-    guard=month_guard,
+    errors={"DATE": month_out},
     volatility="zoned",
     examples=("EOMONTH(@2024-01-15, 1) = @2024-02-29", "EOMONTH(@2024-01-15, 0) = @2024-01-31"),
     copies=(5, 5),
@@ -333,7 +337,7 @@ def _days(a: Column, b: Column) -> Column:
     Param("end", frozenset({"date"})),
     Param("unit", frozenset({"text"}), constant=True, choices=DIF_UNITS),
     returns=whole,
-    guard=lambda site, a, b, unit: a > b,
+    errors={"NUM": lambda site, a, b, unit: a > b},
     examples=(
         'DATEDIF(@2024-01-31, @2024-02-29, "month") = 0',
         'DATEDIF(@2020-02-29, @2024-02-28, "year") = 3',

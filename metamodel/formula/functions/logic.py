@@ -9,6 +9,7 @@ from sqlalchemy import null as sql_null
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.conditions import condition
+from metamodel.formula.functions.guard import chosen, first, only
 from metamodel.formula.functions.registry import Builder, Condition, Lowered, Param, Site, lazy_function, rewritten
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import BOOLEAN, ERROR
@@ -91,21 +92,16 @@ def choice(site: Site, *parts: Lowered) -> Lowered:
     pairs = [(parts[i], parts[i + 1], site.args[i]) for i in range(0, len(parts) - 1, 2)]
     default = parts[-1] if len(parts) % 2 else None
     whens: list[tuple[Any, Any]] = []
-    guards: list[tuple[Any, Any]] = []
     for cond, branch, node in pairs:
         if node.type.nullable:
             whens.append((cond.value.is_(None), sql_null()))
-        if cond.guard is not None:
-            guards.append((cond.guard, sql.TRUE))
         whens.append((cond.value, branch.value))
-        guards.append((cond.value, branch.guard if branch.guard is not None else sql.FALSE))
-    value = case(*whens, else_=default.value if default else None)
-    rest = default.guard if default and default.guard is not None else sql.FALSE
-    fallible = any(part.guard is not None for part in parts)
     branches = [branch for _, branch, _ in pairs] + ([default] if default else [])
     return Lowered(
-        value,
-        case(*guards, else_=rest) if fallible else None,
+        case(*whens, else_=default.value if default else None),
+        chosen(
+            ((cond.value, cond.guard, branch.guard) for cond, branch, _ in pairs), default.guard if default else None
+        ),
         all(cond.guard is None for cond, _, _ in pairs) and all(b.guard is None or b.nulls for b in branches),
         max(branch.digits for branch in branches),
         max(branch.places for branch in branches),
@@ -165,11 +161,10 @@ def blankvalue(site: Site, *parts: Lowered) -> Lowered:
     """The first value that is not blank."""
     if site.call.type.kind == "boolean":
         return parts[0]
-    guard: Condition | None = parts[0].guard
+    guard = parts[0].guard
     seen: Condition = parts[0].value.is_(None)
     for part in parts[1:]:
-        if part.guard is not None:
-            guard = sql.any_of(guard, sql.all_of(seen, part.guard))
+        guard = first(guard, only(seen, part.guard))
         seen = sql.all_of(seen, part.value.is_(None))
     return Lowered(
         func.coalesce(*(part.value for part in parts), type_=parts[0].value.type),
@@ -188,7 +183,7 @@ def blankvalue(site: Site, *parts: Lowered) -> Lowered:
 )
 def iserror(site: Site, a: Lowered) -> Lowered:
     """Whether the value can not be computed."""
-    return Lowered(sql.FALSE if a.guard is None else func.coalesce(a.guard, sql.FALSE, type_=sql.SQL_TYPES["boolean"]))
+    return Lowered(sql.FALSE if a.guard is None else a.guard.condition.is_(sql.TRUE))
 
 
 def _iferror(c: Builder, args: tuple[Node, ...]) -> Node:
@@ -209,9 +204,12 @@ def iferror(site: Site, a: Lowered, b: Lowered) -> Lowered:
     """The value, or another one where it can not be computed."""
     if a.guard is None:
         return a
-    guard = sql.all_of(a.guard, b.guard) if b.guard is not None else None
     return Lowered(
-        case((a.guard, b.value), else_=a.value), guard, False, max(a.digits, b.digits), max(a.places, b.places)
+        case((a.guard.condition, b.value), else_=a.value),
+        only(a.guard.condition, b.guard),
+        False,
+        max(a.digits, b.digits),
+        max(a.places, b.places),
     )
 
 

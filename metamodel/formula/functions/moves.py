@@ -28,7 +28,7 @@ def add_days_bounds(d: Column, n: Column) -> tuple[Column, Condition]:
     "operators",
     *ANY2,
     operator=True,
-    guard=lambda site, d, n: add_days_bounds(d, n)[1],
+    errors={"DATE": lambda site, d, n: add_days_bounds(d, n)[1]},
     returns=lambda args: DATE,
     copies=(5, 4),
 )
@@ -37,7 +37,7 @@ def add_days(site: Site, d: Column, n: Column) -> Column:
     return add_days_bounds(d, n)[0]
 
 
-def _seconds_guard(site: Site, t: Column, s: Column) -> Condition:
+def _seconds_out(site: Site, t: Column, s: Column) -> Condition:
     local: Column = sql.part("epoch", t) + sql.num(s)
     return or_(local < sql.whole(-62_135_596_800), local >= sql.whole(253_402_300_800))
 
@@ -47,7 +47,7 @@ def _seconds_guard(site: Site, t: Column, s: Column) -> Condition:
     "operators",
     *ANY2,
     operator=True,
-    guard=_seconds_guard,
+    errors={"DATE": _seconds_out},
     returns=lambda args: DATETIME,
     copies=(12, 2),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Numeric, case, func
 
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.guard import first
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
@@ -151,7 +152,7 @@ def _multiple(name: str, doc: str, examples: tuple[str, ...]) -> None:
         N,
         STEP,
         returns=cut,
-        guard=_no_step,
+        errors={"DIV0": _no_step},
         nulls=True,
         examples=examples,
         size=lambda site: (max(x.digits for x in site.lowered) * 2 + 20, max(x.places for x in site.lowered)),
@@ -182,7 +183,7 @@ BY = (N, Param("divisor", numeric()))
     "number",
     *BY,
     returns=same,
-    guard=_by_zero,
+    errors={"DIV0": _by_zero},
     nulls=True,
     examples=("MOD(7, 3) = 1", "MOD(-7, 3) = 2", "MOD(7, -3) = -2", "MOD(1, 0) -> error"),
     copies=(2, 1),
@@ -198,7 +199,7 @@ def mod(site: Site, a: Column, b: Column) -> Column:
     "number",
     *BY,
     returns=whole,
-    guard=_by_zero,
+    errors={"DIV0": _by_zero},
     nulls=True,
     size=lambda site: (site.lowered[0].digits + site.lowered[1].places, 0),
     examples=("QUOTIENT(7, 2) = 3", "QUOTIENT(-7, 2) = -3", "QUOTIENT(1, 0) -> error"),
@@ -213,7 +214,7 @@ def quotient(site: Site, a: Column, b: Column) -> Column:
     "number",
     N,
     returns=rough,
-    guard=lambda site, a: a < sql.whole(0),
+    errors={"NUM": lambda site, a: a < sql.whole(0)},
     examples=("SQRT(16) = 4", "ROUND(SQRT(2), 6) = 1.414214", "SQRT(-1) -> error"),
 )
 def sqrt(site: Site, a: Column) -> Column:
@@ -247,7 +248,7 @@ def _joined(name: str, *, blank: bool, rough: bool = False) -> Callable[[Builder
 def _all(parts: tuple[Lowered, ...], value: Column, more: int = 0) -> Lowered:
     return Lowered(
         value,
-        sql.any_of(*(part.guard for part in parts)),
+        first(*(part.guard for part in parts)),
         False,
         max(part.digits for part in parts) + more,
         max(part.places for part in parts),

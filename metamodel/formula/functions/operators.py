@@ -9,6 +9,7 @@ from sqlalchemy import Integer, Numeric, case, func, or_
 
 from metamodel.formula import limits
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.guard import first, raises
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
@@ -188,7 +189,7 @@ def bounded(lowered: Lowered) -> Lowered:
     big = _too_big(lowered.value)
     return Lowered(
         case((big, None), else_=lowered.value),
-        sql.any_of(lowered.guard, big),
+        first(lowered.guard, raises("OVERFLOW", big)),
         lowered.nulls or lowered.guard is None,
         limits.DIGITS,
         lowered.places,
@@ -268,7 +269,7 @@ def _divide_by_zero(site: Site, a: Column, b: Column) -> Condition | None:
     "operators",
     *ANY2,
     resolve=_arithmetic("/"),
-    guard=_divide_by_zero,
+    errors={"DIV0": _divide_by_zero},
     nulls=True,
     size=_size_quotient,
     operator=True,
@@ -336,7 +337,7 @@ def _small_power(b: Column) -> int | None:
     return int(b.value) if fits else None
 
 
-def power_guard(site: Site, a: Column, b: Column) -> Condition | None:
+def no_power(site: Site, a: Column, b: Column) -> Condition | None:
     a, small = sql.num(a), _small_power(b)
     if small:
         bound = Decimal(10) ** (Decimal(limits.POWER_DIGITS) / small)
@@ -359,7 +360,7 @@ def _size_power(site: Site) -> tuple[int, int]:
     "operators",
     *ANY2,
     resolve=_arithmetic("^"),
-    guard=power_guard,
+    errors={"NUM": no_power},
     size=_size_power,
     operator=True,
     examples=("2 ^ 10 = 1024", "2 ^ 3 ^ 2 = 64", "-2 ^ 2 = 4", "0 ^ -1 -> error", "10 ^ 100 -> error"),
@@ -415,13 +416,13 @@ def concat(site: Site, *parts: Lowered) -> Lowered:
     for part, arg in zip(parts[1:], site.args[1:], strict=True):
         value = value.concat(sql.filled(part.value, arg.type.nullable))
     length = sum(part.digits for part in parts)
-    guard = sql.any_of(*(part.guard for part in parts))
+    guard = first(*(part.guard for part in parts))
     value = sql.or_blank(value) if site.call.type.nullable else value
     if length > 10 * limits.TEXT_CHARACTERS:
         lengths = [func.coalesce(func.length(part.value), sql.whole(0), type_=Integer()) for part in parts]
         total = sum(lengths[1:], lengths[0])
         long = total > sql.whole(limits.TEXT_CHARACTERS)
         value = case((long, None), else_=value)
-        guard = sql.any_of(guard, long)
+        guard = first(guard, raises("LIMIT", long))
         length = limits.TEXT_CHARACTERS
     return Lowered(value, guard, digits=length)

@@ -7,7 +7,7 @@ its lowering to SQL. A plug-in makes the same object with the same decorators an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from sqlalchemy.sql.elements import ColumnElement
 
 from metamodel.formula import limits
+from metamodel.formula.functions.guard import Guard
 from metamodel.formula.scope import Where
 from metamodel.formula.typed import Node
 from metamodel.formula.types import NUMBERS, Kind, Type
@@ -45,13 +46,13 @@ class Environment:
 class Lowered:
     """A lowered expression: its value, and the condition under which it is an error of the row.
 
-    The value never raises, also where `guard` is TRUE; a `guard` of NULL is no error, None means it can never fail.
-    `nulls`: where `guard` is TRUE the value is NULL (a condition: not TRUE), so the guard may be left out.
+    The value never raises, also where there is an error; without a guard it can never fail.
+    `nulls`: where there is an error the value is NULL (a condition: not TRUE), so the guard may be left out.
     `digits` and `places` bound a number's size before and after the point; for a text `digits` bounds its length.
     """
 
     value: Column
-    guard: Condition | None = None
+    guard: Guard | None = None
     nulls: bool = False
     digits: int = limits.FIELD_DIGITS
     places: int = limits.SCALE
@@ -99,7 +100,7 @@ class Builder(Protocol):
 
 
 Strict: TypeAlias = Callable[..., Column]
-Guard: TypeAlias = Callable[..., "Condition | None"]
+Fails: TypeAlias = Callable[..., "Condition | None"]
 Lazy: TypeAlias = Callable[..., Lowered]
 Resolve: TypeAlias = Callable[[Builder, "tuple[Node, ...]"], Node]
 Size: TypeAlias = Callable[[Site], "tuple[int, int]"]
@@ -111,10 +112,10 @@ class Function:
 
     `sql(site, *columns)` is the value of a strict function (a blank operand gives blank; a predicate: no match);
     `total` the same where blank operands count; `lazy(site, *lowered)` replaces both where not every argument is
-    evaluated or blanks are looked at. `guard(site, *columns)` tells when the call itself is an error; `nulls` says
-    that `sql` is NULL then. `resolve(builder, args)` types (or rewrites) the call where parameters can not say it.
-    `copies`: how often an argument is written in the value and in the guard at most, so that the size of the SQL is
-    known before it is made.
+    evaluated or blanks are looked at. `errors` maps a code of `guard.ERRORS` to `(site, *columns)` -> the condition
+    under which the call itself is that error (None: never); `nulls` says that `sql` is NULL then.
+    `resolve(builder, args)` types (or rewrites) the call where parameters can not say it. `copies`: how often an
+    argument is written in the value and in the guard at most, so that the size of the SQL is known before it is made.
     """
 
     name: str
@@ -125,7 +126,7 @@ class Function:
     sql: Strict | None = None
     total: Strict | None = None
     lazy: Lazy | None = None
-    guard: Guard | None = None
+    errors: Mapping[str, Fails] = field(default_factory=dict)
     resolve: Resolve | None = None
     copies: tuple[int, int] = (1, 1)
     size: Size | None = None

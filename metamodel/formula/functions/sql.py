@@ -25,7 +25,6 @@ from sqlalchemy import (
     extract,
     false,
     func,
-    or_,
     true,
     type_coerce,
 )
@@ -223,12 +222,6 @@ def month_index(column: Column) -> Column:
 def in_zone(column: Column, zone: str) -> Column:
     """An instant as local `timestamp`; or the local timestamp as an instant."""
     return func.timezone(text(zone), column, type_=DateTime())
-
-
-def any_of(*guards: Condition | None) -> Condition | None:
-    """TRUE where any of them is; None where none can be."""
-    found = [guard for guard in guards if guard is not None]
-    return None if not found else found[0] if len(found) == 1 else or_(*found)
 
 
 def all_of(*parts: Condition) -> Condition:

@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, Integer, Numeric, Text, case, cast, func
 
 from metamodel.formula import limits
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.guard import first, raises
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
@@ -130,12 +131,12 @@ def _grown(text: Column, old: Column, new: Column) -> Column:
 def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered:
     """Every occurrence of `old` replaced by `new`; a blank `new` removes it."""
     put = sql.filled(new.value, site.args[2].type.nullable)
-    guard = sql.any_of(text.guard, old.guard, new.guard)
+    guard = first(text.guard, old.guard, new.guard)
     value: Column = sql.or_blank(func.replace(text.value, old.value, put, type_=Text()))
     both = isinstance(old.value, sql.Constant) and isinstance(put, sql.Constant)
     if not (both and len(put.value) <= len(old.value.value or "")):
         long = _grown(text.value, old.value, put) > sql.whole(MAX)
-        value, guard = case((long, None), else_=value), sql.any_of(guard, long)
+        value, guard = case((long, None), else_=value), first(guard, raises("LIMIT", long))
     return Lowered(value, guard, digits=MAX)
 
 
@@ -287,7 +288,7 @@ def number_in(text: Column) -> Column:
     T,
     returns=DECIMAL,
     nulls=True,
-    guard=lambda site, t: sql.all_of(t.is_not(None), number_in(t).is_(None)),
+    errors={"VALUE": lambda site, t: sql.all_of(t.is_not(None), number_in(t).is_(None))},
     examples=('VALUE(" 7.50 ") = 7.5', 'VALUE("-3") = -3', 'VALUE("x") -> error', "VALUE(NULL) -> NULL"),
     copies=(1, 2),
 )
