@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal as OneOf
+from typing import TypeAlias
 from uuid import UUID
 
 from metamodel.formula import ast, limits, paths, typed
@@ -25,7 +27,7 @@ from metamodel.formula.functions.registry import (
     lookup,
     names,
 )
-from metamodel.formula.paths import Frame, Rows
+from metamodel.formula.paths import Frame, Named, Rows
 from metamodel.formula.scope import Scope
 from metamodel.formula.typed import Value
 from metamodel.formula.types import (
@@ -59,6 +61,8 @@ LITERAL_TYPES: dict[str, Type] = {
 }
 KEPT = frozenset({"boolean", "null", "duration", "period"})
 """Literals that stay in the tree also where literals are lifted: their value decides the shape of the SQL."""
+ORDER = frozenset({"<", "<=", ">", ">="})
+Blanks: TypeAlias = OneOf["blank", "zero"]
 WIDENING: dict[Kind, frozenset[Kind]] = {
     "integer": frozenset({"decimal", "money", "percent"}),
     "decimal": frozenset({"money", "percent"}),
@@ -68,40 +72,78 @@ WIDENING: dict[Kind, frozenset[Kind]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the formula with its type as it was written, before literals are lifted; inner parts come first.
+    `depth` counts the sets of records around it."""
+
+    start: int
+    end: int
+    node: typed.Node
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name that was resolved: `name` is a field or child set of `owner` (an object), an option or stage of `owner`
+    (a value set or process), or a function (`owner` is empty). The span is that of the name alone."""
+
+    start: int
+    end: int
+    kind: Named
+    owner: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
-    """The typed tree (None where there are problems), the lifted literals by index, and all problems in order."""
+    """The typed tree (None where there are errors), the lifted literals by index, all problems in order, and what is
+    known of each part and name, also of a formula with errors."""
 
     tree: typed.Node | None
     values: tuple[Value, ...]
     diagnostics: tuple[Diagnostic, ...]
+    parts: tuple[Part, ...] = ()
+    references: tuple[Reference, ...] = ()
 
 
-def check(tree: ast.Node, scope: Scope, *, expect: Type | Kind | None = None, lift_literals: bool = False) -> Checked:
+def check(
+    tree: ast.Node,
+    scope: Scope,
+    *,
+    expect: Type | Kind | None = None,
+    lift_literals: bool = False,
+    blanks: Blanks = "blank",
+) -> Checked:
     """Type a formula. `expect` is the type its place needs; with `lift_literals` each literal becomes a `Param` whose
-    value stands in `values`, so that formulas of one shape give equal trees."""
-    checker = _Checker(scope, lift_literals)
+    value stands in `values`, so that formulas of one shape give equal trees; `blanks="zero"` reads every number of
+    the record that may be blank as 0, unless it is asked for blanks itself or stands inside an aggregate."""
+    checker = _Checker(scope, lift_literals, blanks)
     frame = Frame((scope.row,) if scope.row else (), measure=scope.rows is not None)
     made = checker.node(tree, frame)
     if expect is not None:
         made = checker.expected(made, Type(expect) if isinstance(expect, str) else expect, tree)
-    if not checker.problems and weight(made) > limits.WEIGHT:
+    if all(d.warning for d in checker.problems) and weight(made) > limits.WEIGHT:
         checker.fail("E605", tree, "the formula is too much work for the database", "move parts into formula fields")
     problems = tuple(sorted(checker.problems, key=lambda d: (d.start, d.end)))
-    if problems:
-        return Checked(None, (), problems)
+    known = tuple(checker.parts), tuple(checker.references)
+    if not all(d.warning for d in problems):
+        return Checked(None, (), problems, *known)
     if lift_literals:
         made, values = _lift(made, checker)
-        return Checked(made, values, ())
-    return Checked(made, (), ())
+        return Checked(made, values, problems, *known)
+    return Checked(made, (), problems, *known)
 
 
 class _Checker:
     """One run: it keeps the problems found, and where each typed part was written."""
 
-    def __init__(self, scope: Scope, lift: bool) -> None:
+    def __init__(self, scope: Scope, lift: bool, blanks: Blanks) -> None:
         self.scope = scope
         self.lift = lift
+        self.zero = blanks == "zero"
         self.problems: list[Diagnostic] = []
+        self.parts: list[Part] = []
+        self.references: list[Reference] = []
         self.places: dict[int, ast.Node] = {}
         self.kept: list[typed.Node] = []
         self.current: ast.Node = ast.Node()
@@ -113,6 +155,15 @@ class _Checker:
         place = at if isinstance(at, ast.Node) else self.places.get(id(at), self.current)
         self.problems.append(Diagnostic(code, place.start, place.end, message, hint))
         return POISON
+
+    def warn(self, code: str, at: ast.Node, message: str, hint: str | None = None) -> None:
+        """Note something that is right but probably not meant."""
+        self.problems.append(Diagnostic(code, at.start, at.end, message, hint))
+
+    def refer(self, at: ast.Node, kind: Named, owner: str, name: str) -> None:
+        """Note what a written name means; the name stands at the start of `at`."""
+        width = min(len(name), at.end - at.start) if kind in ("field", "child") else at.end - at.start
+        self.references.append(Reference(at.start, at.start + width, kind, owner, name))
 
     def call(self, name: str, *args: typed.Node) -> typed.Node:
         found = lookup(name)
@@ -131,6 +182,7 @@ class _Checker:
                 return self.fail(
                     "E221", node, f'there is no "{node.value}" in {wanted.of}', did_you_mean(node.value, options)
                 )
+            self.refer(self.places.get(id(node), self.current), "option", wanted.of, node.value)
             return self.at(replace(node, type=Type("select", nullable=False, of=wanted.of)), node)
         if wanted.kind == "reference":
             try:
@@ -189,13 +241,18 @@ class _Checker:
 
     # -- syntax -> typed --
 
-    def node(self, n: ast.Node, frame: Frame) -> typed.Node:
+    def node(self, n: ast.Node, frame: Frame, *, raw: bool = False) -> typed.Node:
         before, self.current, outer, self.frame = self.current, n, self.frame, frame
         try:
             made = self.build(n, frame)
         finally:
             self.current, self.frame = before, outer
-        return made if made is POISON else self.at(made, n)
+        if made is POISON:
+            return made
+        if self.zero and not raw and isinstance(n, ast.Path) and len(frame.objects) == 1:
+            made = _zeroed(made)
+        self.parts.append(Part(n.start, n.end, made, len(frame.objects) - (not frame.measure)))
+        return self.at(made, n)
 
     def build(self, n: ast.Node, frame: Frame) -> typed.Node:
         match n:
@@ -212,8 +269,13 @@ class _Checker:
                 return made
             case ast.Unary():
                 made = self.node(n.operand, frame)
+                if n.op == "not":
+                    self.blank_order(n.operand, made)
                 return self.operator("neg" if n.op == "-" else n.op, n, made)
             case ast.Binary():
+                if n.op == "^" and isinstance(n.left, ast.Unary) and n.left.op == "-" and _bare(n.left):
+                    shown = "the sign binds tighter than ^: this is the power of a negative number"
+                    self.warn("W101", n, shown, "write (-x)^y or -(x^y)")
                 args = (self.node(n.left, frame), self.node(n.right, frame))
                 return self.operator("concat" if n.op == "&" else n.op, n, *args)
             case ast.Logic():
@@ -222,7 +284,15 @@ class _Checker:
                 items = [self.node(item, frame) for item in n.items]
                 made = self.operator("in", n, self.node(n.operand, frame), *items)
                 return self.operator("not", n, made) if n.negated else made
-        return self.fail("E112", n, "a list can not stand here", "lists belong behind IN")
+        assert isinstance(n, ast.List)
+        return self.operator("list", n, *(self.node(item, frame) for item in n.items))
+
+    def blank_order(self, n: ast.Node, made: typed.Node) -> None:
+        """Warn of `NOT a < b`, which is TRUE where a or b is blank, unlike `a >= b`."""
+        compared = isinstance(made, typed.Call) and made.function in ORDER
+        if compared and any(arg.type.nullable for arg in typed.children(made)):
+            shown = "the comparison is FALSE where an operand is blank, so its opposite is TRUE there"
+            self.warn("W120", n, shown, "turn the comparison round (a >= b for NOT a < b), or ask ISBLANK too")
 
     def operator(self, name: str, n: ast.Node, *args: typed.Node) -> typed.Node:
         return POISON if any(arg.type.kind == "error" for arg in args) else self.call(name, *args)
@@ -256,6 +326,7 @@ class _Checker:
             return self.unknown_function(n, over)
         if self.scope.where not in found.contexts:
             return self.fail("E401", n, f"{found.name} is not available in a {self.scope.where}")
+        self.refer(replace(n, end=n.start + len(n.name)), "function", "", found.name)
         args = self.arguments(found, n, frame)
         if args is None or any(arg.type.kind == "error" for arg in args):
             return POISON
@@ -289,7 +360,7 @@ class _Checker:
                 if part is not None:
                     self.node(part, frame)
             return None
-        return tuple(self.node(part, frame) for part in given if part is not None)
+        return tuple(self.node(part, frame, raw=found.raw) for part in given if part is not None)
 
     def apply(self, found: Function, args: tuple[typed.Node, ...]) -> typed.Node:
         """A call whose arguments are typed."""
@@ -386,6 +457,19 @@ class _Checker:
             f"a {wanted} is needed here, this is {made.type}",
             operators.remedy(made.type, wanted) or ("compare it with something" if wanted.kind == "boolean" else None),
         )
+
+
+def _bare(n: ast.Unary) -> bool:
+    """Whether a signed part stands without brackets of its own; those widen its span."""
+    return n.end == n.operand.end
+
+
+def _zeroed(made: typed.Node) -> typed.Node:
+    """A number of the record, blank as 0."""
+    if not made.type.number or not made.type.nullable:
+        return made
+    whole = made.type.blank(False)
+    return typed.Call(whole, "BLANKVALUE", (made, typed.Literal(whole.rough(False), 0)))
 
 
 def _param(found: Function, index: int) -> Param:

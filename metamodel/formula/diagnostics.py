@@ -17,7 +17,7 @@ CODES: dict[str, str] = {
     "E109": "the formula ends too early",
     "E110": "not a valid date, time or number",
     "E111": "the formula is empty",
-    "E112": "a list may hold constants only where it is compared",
+    "E112": "a list can not stand here",
     "E201": "the operands do not fit the operator",
     "E202": "the units of the operands do not fit",
     "E203": "the formula has another type than its place needs",
@@ -50,6 +50,8 @@ CODES: dict[str, str] = {
     "E603": "the formula has too many parts",
     "E604": "the list is too long",
     "E605": "the formula is too much work for the database",
+    "W101": "a sign binds tighter than a power",
+    "W120": "the opposite of an order comparison that may be blank",
 }
 
 
@@ -62,6 +64,11 @@ class Diagnostic:
     end: int
     message: str
     hint: str | None = None
+
+    @property
+    def warning(self) -> bool:
+        """Whether the formula is right all the same."""
+        return self.code.startswith("W")
 
 
 class FormulaError(Exception):

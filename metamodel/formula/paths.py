@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal as OneOf
 from typing import Protocol
 
 from metamodel.formula import ast, limits, typed
@@ -11,6 +12,7 @@ from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Scope
 from metamodel.formula.types import ERROR, Type
 from metamodel.names import did_you_mean, nearest
 
+Named = OneOf["field", "child", "option", "function"]
 POISON = typed.Literal(ERROR, None)
 
 
@@ -49,6 +51,7 @@ class Checker(Protocol):
     ) -> typed.Node: ...
     def node(self, n: ast.Node, frame: Frame) -> typed.Node: ...
     def old(self, node: typed.Node | None) -> typed.Node: ...
+    def refer(self, at: ast.Node, kind: Named, owner: str, name: str) -> None: ...
     def at(self, node: typed.Node, place: typed.Node | ast.Node) -> typed.Node: ...
 
 
@@ -128,9 +131,15 @@ def rows(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
     hops = tuple(step.name.lower() for step in steps[:at])
     if len(hops) > limits.HOPS:
         return c.fail("E310", path, f"the path has {len(hops)} hops", f"at most {limits.HOPS}")
+    start = frame.objects[0]
     for step in steps[:at]:
         if step.filter is not None:
             return c.fail("E314", step.filter, "only a set of records can be filtered")
+        shape = c.scope.schema.object(start)
+        assert shape is not None
+        c.refer(step, "field", start, step.name.lower())
+        start = shape.fields[step.name.lower()].target or ""
+    c.refer(steps[at], "child", start, child.name)
     return _set(c, hops, child.name, child.object, child.via, steps[at], steps[at + 1 :], frame)
 
 
@@ -191,6 +200,7 @@ def _walk(c: Checker, frame: Frame, steps: tuple[ast.Step, ...], level: int) -> 
         found = shape.fields.get(step.name.lower())
         if found is None:
             return _unknown(c, step, shape, frame)
+        c.refer(step, "field", name, found.name)
         rest = steps[at + 1 :]
         if not rest or (found.target is None and len(rest) == 1):
             field = _field(tuple(path), name, found, level)
@@ -272,4 +282,5 @@ def _system(c: Checker, path: ast.Path) -> typed.Node:
         return c.fail(
             "E301", rest[0], f'unknown field "{rest[0].name}" on {shape.name}', did_you_mean(rest[0].name, shape.fields)
         )
+    c.refer(rest[0], "field", shape.name, found.name)
     return typed.System(found.type, f"user.{found.name}")

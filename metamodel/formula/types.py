@@ -34,13 +34,14 @@ class Type:
 
     `nullable`: the value may be blank. `inexact`: a number made by division, AVERAGE, a root or a logarithm
     (rounded to 18 places). `of`: the object of a `reference` or `set`, the value set of a `select`
-    (a process's name for a stage), the element kind of a `list`.
+    (a process's name for a stage); of a `list` it says the same of its elements, whose kind is `item`.
     """
 
     kind: Kind
     nullable: bool = True
     inexact: bool = False
     of: str | None = None
+    item: Kind | None = None
 
     @property
     def number(self) -> bool:
@@ -54,7 +55,14 @@ class Type:
         """The same type with the given exactness."""
         return self if self.inexact == inexact else replace(self, inexact=inexact)
 
+    @property
+    def element(self) -> Type:
+        """The type of the elements of a list."""
+        return Type(self.item or ("select" if self.of else "text"), False, self.inexact, self.of)
+
     def __str__(self) -> str:
+        if self.item:
+            return f"list<{self.element}>"
         return f"{self.kind}<{self.of}>" if self.of else self.kind
 
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean
+from sqlalchemy import ARRAY, Boolean, cast
 from sqlalchemy.dialects.postgresql import array
 
+from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import Builder, Column, Param, Site, function
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import BOOLEAN, ERROR, Type
+from metamodel.formula.types import BOOLEAN, ERROR, Kind, Type
+
+
+def _list(c: Builder, args: tuple[Node, ...]) -> Node:
+    parts, of = c.join(args)
+    if of.kind == "error":
+        return Literal(ERROR, None)
+    if of.kind in ("list", "set", "period"):
+        return c.fail("E112", None, f"a list can not hold a {of}")
+    item: Kind = "text" if of.kind == "null" else of.kind
+    return Call(Type("list", False, of.inexact, of.of, item), "list", parts)
+
+
+@function("list", "operators", Param("item", repeat=True, optional=True), resolve=_list, operator=True)
+def list_(site: Site, *items: Column) -> Column:
+    """The values as a list."""
+    of = sql.SQL_TYPES[site.call.type.element.kind]
+    return cast(array(items), ARRAY(of))
 
 
 def _includes(c: Builder, args: tuple[Node, ...]) -> Node:

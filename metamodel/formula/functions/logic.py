@@ -127,6 +127,7 @@ def between(c: Builder, args: tuple[Node, ...]) -> Node:
     Param("value"),
     returns=BOOLEAN,
     aliases=("ISNULL",),
+    raw=True,
     examples=("ISBLANK(NULL)", 'ISBLANK("")', "NOT ISBLANK(0)", "NOT ISBLANK(FALSE)", "ISBLANK(1/0) -> error"),
 )
 def isblank(site: Site, a: Lowered) -> Lowered:
@@ -154,6 +155,7 @@ def _first_filled(c: Builder, args: tuple[Node, ...]) -> Node:
     Param("otherwise", repeat=True),
     resolve=_first_filled,
     aliases=("COALESCE", "NULLVALUE"),
+    raw=True,
     examples=("BLANKVALUE(NULL, 5) = 5", 'BLANKVALUE("", "x") = "x"', "BLANKVALUE(0, 5) = 0"),
     copies=(1, 1),
 )
@@ -220,14 +222,14 @@ def isnew(c: Builder, args: tuple[Node, ...]) -> Node:
     return POISON if old.type.kind == "error" else c.call("ISBLANK", old)
 
 
-@rewritten("ISCHANGED", "logic", Param("field"), volatility="change")
+@rewritten("ISCHANGED", "logic", Param("field"), volatility="change", raw=True)
 def ischanged(c: Builder, args: tuple[Node, ...]) -> Node:
     """Whether the change gives the field another value. The old value of a new record is blank."""
     old = c.old(args[0])
     return POISON if old.type.kind == "error" else c.call("<>", args[0], old)
 
 
-@rewritten("PRIORVALUE", "logic", Param("field"), volatility="change")
+@rewritten("PRIORVALUE", "logic", Param("field"), volatility="change", raw=True)
 def priorvalue(c: Builder, args: tuple[Node, ...]) -> Node:
     """The field's value before the change: the same as `old.field`."""
     return c.old(args[0])

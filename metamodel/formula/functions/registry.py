@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from metamodel.formula import limits
 from metamodel.formula.functions.guard import Guard
-from metamodel.formula.scope import Where
+from metamodel.formula.scope import Scope, Where
 from metamodel.formula.typed import Node
 from metamodel.formula.types import NUMBERS, Kind, Type
 
@@ -25,7 +25,7 @@ ENTRY_POINTS = "fieldwright.functions"
 
 Column: TypeAlias = ColumnElement[Any]
 Condition: TypeAlias = ColumnElement[bool]
-Volatility = Literal["immutable", "zoned", "stable", "relational", "change"]
+Volatility = Literal["immutable", "zoned", "stable", "relational", "change", "window", "volatile"]
 EVERYWHERE: frozenset[Where] = frozenset(
     {"field", "default", "rule", "access", "query", "group", "measure", "workflow"}
 )
@@ -83,6 +83,8 @@ class Param:
 class Builder(Protocol):
     """What the checker offers to a function that types itself."""
 
+    scope: Scope
+
     def call(self, name: str, *args: Node) -> Node:
         """A checked call of another function or operator."""
 
@@ -116,6 +118,7 @@ class Function:
     under which the call itself is that error (None: never); `nulls` says that `sql` is NULL then.
     `resolve(builder, args)` types (or rewrites) the call where parameters can not say it. `copies`: how often an
     argument is written in the value and in the guard at most, so that the size of the SQL is known before it is made.
+    `raw`: under `blanks: zero` a field that is an argument itself stays as it is, because the function asks for blanks.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Function:
     size: Size | None = None
     nulls: bool = False
     operator: bool = False
+    raw: bool = False
     volatility: Volatility = "immutable"
     contexts: frozenset[Where] = EVERYWHERE
     aliases: tuple[str, ...] = ()
