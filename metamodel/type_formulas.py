@@ -10,7 +10,7 @@ from typing import Any
 from metamodel.formula.check import check
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 from metamodel.formula.parse import parse
-from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Scope, Where
+from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Organisation, Scope, Where
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import (
     BOOLEAN,
@@ -63,6 +63,11 @@ class ModelSchema:
         self.model = model
         self.readable = readable
         self._shapes: dict[str, ObjectShape] = {}
+
+    @property
+    def organisation(self) -> Organisation:
+        settings = self.model.settings
+        return Organisation(settings.time_zone, settings.currency)
 
     def object(self, name: str) -> ObjectShape | None:
         if name not in self._shapes and name in self.model.objects:

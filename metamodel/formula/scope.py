@@ -43,8 +43,21 @@ class ObjectShape(Protocol):
     def children(self) -> Mapping[str, ChildShape]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Facts of the tenant that are constants of its formulas. `fiscal_year_start` is a month, 1 to 12."""
+
+    time_zone: str = "UTC"
+    currency: str = "USD"
+    fiscal_year_start: int = 1
+
+
 class Schema(Protocol):
     """All objects that can be reached."""
+
+    @property
+    def organisation(self) -> Organisation:
+        """What formulas know of the tenant."""
 
     def object(self, name: str) -> ObjectShape | None:
         """The object's shape, or None where there is none (or none that may be named)."""

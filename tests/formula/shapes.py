@@ -14,7 +14,7 @@ from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.functions.guard import held
 from metamodel.formula.parse import parse
-from metamodel.formula.scope import ChildShape, FieldShape, Scope
+from metamodel.formula.scope import ChildShape, FieldShape, Organisation, Scope
 from metamodel.formula.types import (
     BOOLEAN,
     DATE,
@@ -104,6 +104,8 @@ OPTIONS = {
 
 
 class Schema:
+    organisation = Organisation(ZONE, "EUR")
+
     def object(self, name: str) -> Shape | None:
         return SHAPES.get(name)
 
