@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from metamodel.formula.check import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.object import Field, Object, Rule
 from metamodel.kinds.pack import Pack
@@ -75,14 +76,14 @@ def days(value: str | None) -> int | None:
     return int(value.split()[0]) if value else None
 
 
-def formula(value: Any, at: At, path: tuple[str | int, ...]) -> Formula:
+def formula(value: Any, at: At, path: tuple[str | int, ...], blanks: Blanks = "blank") -> Formula:
     """The formula at `path` of the tree (`object.opportunity.fields...`); its key leaves out the kind."""
     written = ("true" if value else "false") if isinstance(value, bool) else str(value)
-    return Formula(written, ".".join(str(step) for step in path[1:]), at(path))
+    return Formula(written, ".".join(str(step) for step in path[1:]), blanks, at(path))
 
 
-def _maybe(value: Any, at: At, path: tuple[str | int, ...]) -> Formula | None:
-    return None if value is None else formula(value, at, path)
+def _maybe(value: Any, at: At, path: tuple[str | int, ...], blanks: Blanks = "blank") -> Formula | None:
+    return None if value is None else formula(value, at, path, blanks)
 
 
 def settings(data: Data) -> TenantSettings:
@@ -146,7 +147,7 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         on_delete=data.get("on_delete", "restrict") if reference else None,
         process=data.get("process"),
         format=data.get("format"),
-        formula=_maybe(data.get("formula"), at, (*path, "formula")),
+        formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
     )
 
 
@@ -167,6 +168,7 @@ def object_(name: str, data: Data, at: At) -> Object:
                     value["valid_when"],
                     at,
                     ("object", name, "rules", key, "valid_when"),
+                    value.get("blanks", "blank"),
                 ),
                 on=tuple(value.get("on", ("create", "update"))),
                 field=value.get("field"),

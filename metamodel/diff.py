@@ -57,7 +57,7 @@ def declared(model: Model) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Formula):
-        return value.text
+        return value.text if value.blanks == "blank" else f"{value.text} (blanks: {value.blanks})"
     if isinstance(value, Seed):
         records = {str(record.get(value.key, index)): dict(record) for index, record in enumerate(value.records)}
         return {"object": value.object, "key": value.key, "records": records}

@@ -389,7 +389,7 @@ class _Typer:
         try:
             if formula.key not in self.parsed:
                 self.parsed[formula.key] = parse(formula.text)
-            checked = check(self.parsed[formula.key], scope, expect=expect)
+            checked = check(self.parsed[formula.key], scope, expect=expect, blanks=formula.blanks)
         except FormulaError as error:
             self.report(formula, error.diagnostics)
             return

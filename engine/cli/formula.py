@@ -9,6 +9,7 @@ import typer
 from sqlalchemy import select
 
 from engine.cli.console import Packs, err, load, out, table
+from engine.cli.formula_eval import eval_command, show_problems
 from engine.plan.names import Names
 from engine.release import release as releases
 from engine.sql import expression
@@ -22,7 +23,6 @@ from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
 from metamodel.formula.typed import Node
-from metamodel.issues import Issue, Place, render
 from metamodel.load import Loaded
 from metamodel.type_formulas import ModelSchema
 
@@ -30,6 +30,9 @@ app = typer.Typer(help="The formula language.", no_args_is_help=True)
 Text = Annotated[str, typer.Argument(metavar="FORMULA", help="The formula.")]
 Of = Annotated[str, typer.Option("--object", help="The object whose record it is written over.")]
 In = Annotated[Path, typer.Option("--in", help="The tenant's file or the pack's folder.")]
+
+
+app.command("eval")(eval_command)
 
 
 @app.command("check")
@@ -88,11 +91,7 @@ def _typed(text: str, obj: str, path: Path, packs: list[Path] | None) -> tuple[L
         problems, tree = checked.diagnostics, checked.tree
     except FormulaError as error:
         problems, tree = tuple(error.diagnostics), None
-    for found in problems:
-        line = text.count("\n", 0, found.start) + 1
-        column = found.start - (text.rfind("\n", 0, found.start) + 1) + 1
-        place = Place("formula", line, column, max(1, found.end - found.start))
-        err.print(render(Issue(found.code, found.message, place, found.hint), {"formula": text}), markup=False)
+    show_problems(text, problems)
     if tree is None:
         raise typer.Exit(1)
     return loaded, tree

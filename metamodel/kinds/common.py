@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from metamodel.formula.check import Blanks
 from metamodel.issues import Place
 
 Text = Mapping[str, str]
@@ -35,8 +36,10 @@ class TextPlace:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula as written. `key` is its address in the model, such as `opportunity.fields.weighted.formula`."""
+    """A formula as written. `key` is its address in the model, such as `opportunity.fields.weighted.formula`;
+    `blanks` says how a blank number of the record is read."""
 
     text: str
     key: str
+    blanks: Blanks = "blank"
     at: TextPlace | None = field(default=None, compare=False)

@@ -53,6 +53,8 @@ LEDGER: dict[str, str] = {
     "object.fields.*.process": f"{_TYPES}test_fields_have_their_types",
     "object.fields.*.to": f"{_TYPES}test_fields_have_their_types",
     "object.fields.*.formula": f"{_TYPES}test_types_follow_the_chain_of_formulas_however_long",
+    "object.fields.*.blanks": f"{_TYPES}test_blanks_are_read_as_zero_where_a_formula_says_so",
+    "object.rules.*.blanks": f"{_TYPES}test_blanks_are_read_as_zero_where_a_formula_says_so",
     "object.fields.*.reverse": f"{_TYPES}test_a_circle_through_a_child_set_is_found",
     "process.moves[].from": f"{_LOAD}test_moves_with_several_sources_and_stage_numbers",
     "role.objects.*.edit.fields.except": f"{_LOAD}test_fields_but_some_are_expanded",

@@ -45,6 +45,16 @@ def test_scale_rounds_the_result(model: Model) -> None:
     assert isinstance(tree.args[1], Literal) and tree.args[1].value == 2
 
 
+def test_blanks_are_read_as_zero_where_a_formula_says_so(tmp_path: Path) -> None:
+    text = ITEM + "  twice: {type: formula, formula: amount * 2, blanks: zero}\n  plain: {type: formula, formula: amount * 2}\n"
+    text += "rules:\n  small: {valid_when: amount < 5, blanks: zero, message: {en: too much}}\n"
+    typed = load_text(tmp_path, text).model.typed
+    zero, plain = typed["item.fields.twice.formula"], typed["item.fields.plain.formula"]
+    assert not zero.type.nullable and plain.type.nullable
+    rule = typed["item.rules.small.valid_when"]
+    assert isinstance(rule, Call) and isinstance(rule.args[0], Call) and rule.args[0].function == "BLANKVALUE"
+
+
 def test_plain_values_of_defaults_are_typed(model: Model) -> None:
     def value(node: Node) -> object:
         return node.value if isinstance(node, Literal) else node
