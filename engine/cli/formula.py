@@ -6,23 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
 
 from engine.cli.console import Packs, err, load, out, table
 from engine.cli.formula_eval import eval_command, show_problems
-from engine.plan.names import Names
+from engine.formulas.evaluate import Wrong
+from engine.formulas.explain import explain
 from engine.release import release as releases
-from engine.sql import expression
-from engine.sql.columns import qualified
-from engine.sql.joins import frame
-from engine.sql.statement import compile_statement
+from metamodel.formula import limits
 from metamodel.formula.check import check as check_formula
-from metamodel.formula.depends import reads
 from metamodel.formula.diagnostics import FormulaError
 from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
-from metamodel.formula.typed import Node
+from metamodel.formula.types import Type
 from metamodel.load import Loaded
 from metamodel.type_formulas import ModelSchema
 
@@ -38,26 +34,39 @@ app.command("eval")(eval_command)
 @app.command("check")
 def check(text: Text, obj: Of, path: In = Path(), packs: Packs = None) -> None:
     """Type a formula: prints its type, or every problem with its place."""
-    _, tree = _typed(text, obj, path, packs)
-    out.print(f"{tree.type}{' (may be blank)' if tree.type.nullable else ''}", markup=False)
+    loaded = load(path, packs)
+    _known(loaded, obj)
+    try:
+        found = check_formula(parse(text), Scope(ModelSchema(loaded.model), "field", row=obj))
+        problems, tree = found.diagnostics, found.tree
+    except FormulaError as error:
+        problems, tree = error.diagnostics, None
+    show_problems(text, problems)
+    if tree is None:
+        raise typer.Exit(1)
+    out.print(_shown(tree.type), markup=False)
 
 
-@app.command()
-def explain(text: Text, obj: Of, path: In = Path(), packs: Packs = None) -> None:
-    """Show the type of a formula, what it reads, and the SQL that it becomes."""
-    loaded, tree = _typed(text, obj, path, packs)
-    model = loaded.model
-    out.print(f"type   {tree.type}{' (may be blank)' if tree.type.nullable else ''}", markup=False)
-    for of, field in sorted(reads(tree, ModelSchema(model), obj).fields):
-        out.print(f"reads  {of}.{field}", markup=False)
-    release = releases.make(loaded.tenant.name, f"t_{loaded.tenant.name}", 0, loaded.data, None, model=model)
-    names = Names(release, None)
-    planned = names.tree(tree, obj)
-    base = qualified(release.table(obj)).alias("t")
-    environment = expression.Environment(model.settings.time_zone, None)
-    rows = frame(environment, {"new": base}, names.joins((planned,), obj), (planned,))
-    value = expression.value(planned, rows.row).label("value")
-    out.print(compile_statement(select(value).select_from(rows.source)).text, markup=False)
+@app.command("explain")
+def explain_command(text: Text, obj: Of, path: In = Path(), packs: Packs = None) -> None:
+    """Show the type of a formula, what it reads, how long its value holds, its cost, and the SQL that it becomes."""
+    loaded = load(path, packs)
+    release = releases.make(loaded.tenant.name, f"t_{loaded.tenant.name}", 0, loaded.data, None, model=loaded.model)
+    _known(loaded, obj)
+    try:
+        found = explain(release, obj, text)
+    except Wrong as wrong:
+        show_problems(text, wrong.diagnostics)
+        raise typer.Exit(1) from wrong
+    show_problems(text, found.warnings)
+    lines = [("type", _shown(found.type)), ("class", f"{found.volatility}{found.because and ': '}{found.because}")]
+    lines.append(("cost", f"{found.weight} of {limits.WEIGHT}"))
+    lines += [("reads", f"{of}.{field}") for of, field in sorted(found.reads.fields)]
+    lines += [("reads", f"{of}.{name} (a set of records)") for of, name in sorted(found.reads.relations)]
+    lines += [("reads", f"${name}" if "." in name else name) for name in sorted(found.reads.system)]
+    for name, value in lines:
+        out.print(f"{name:<6} {value}", markup=False)
+    out.print(found.sql, markup=False)
 
 
 @app.command()
@@ -80,18 +89,11 @@ def functions(name: Annotated[str | None, typer.Argument(help="One function, for
             out.print(f"  {example}", markup=False)
 
 
-def _typed(text: str, obj: str, path: Path, packs: list[Path] | None) -> tuple[Loaded, Node]:
-    loaded = load(path, packs)
-    schema = ModelSchema(loaded.model)
-    if schema.object(obj) is None:
+def _known(loaded: Loaded, obj: str) -> None:
+    if obj not in loaded.model.objects:
         err.print(f'there is no object "{obj}"', markup=False)
         raise typer.Exit(1)
-    try:
-        checked = check_formula(parse(text), Scope(schema, "field", row=obj))
-        problems, tree = checked.diagnostics, checked.tree
-    except FormulaError as error:
-        problems, tree = tuple(error.diagnostics), None
-    show_problems(text, problems)
-    if tree is None:
-        raise typer.Exit(1)
-    return loaded, tree
+
+
+def _shown(of: Type) -> str:
+    return f"{of}{' (may be blank)' if of.nullable else ''}"

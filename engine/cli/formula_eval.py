@@ -55,12 +55,13 @@ def eval_command(
         return
     if text is None:
         raise typer.BadParameter("a formula or --batch is needed")
-    document = {"expr": text, "inputs": _json(given), "blanks": blanks.value, "now": now, "timezone": timezone}
     try:
         if record is not None:
             _of_record(text, tenant, obj, record, blanks)
         else:
-            question = _question(document)
+            question = _question(
+                {"expr": text, "inputs": _json(given), "blanks": blanks.value, "now": now, "timezone": timezone}
+            )
             seen = with_runtime(lambda rt: _evaluate(rt, question, parts))
             _show(text, seen) if parts else out.print(_line(seen[-1].value.document()), markup=False)
     except Wrong as wrong:
@@ -97,7 +98,7 @@ def _of_record(text: str, tenant: str | None, obj: str | None, record: str, blan
 
     seen = with_runtime(work)
     if seen is None:
-        raise Refused("record.not_found", f"there is no {obj} with the id {record}")
+        raise Refused("record.unknown", f"there is no {obj} with the id {record}")
     _show(text, seen)
 
 
