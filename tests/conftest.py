@@ -61,6 +61,12 @@ def database_url(new_database: Callable[[], str]) -> str:
     return new_database()
 
 
+@pytest.fixture(scope="session")
+def fieldwright_database_url(database_url: str) -> str:
+    """The database of function checks."""
+    return database_url
+
+
 async def _run(url: str, statement: str) -> None:
     conn = await asyncpg.connect(url)
     try:
@@ -75,7 +81,7 @@ async def _drop_leftovers(url: str) -> None:
     try:
         for row in await conn.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", PREFIX + r"\_%"):
             pid = row["datname"].split("_")[1]
-            if not _alive(int(pid)):
+            if pid.isdigit() and not _alive(int(pid)):
                 await conn.execute(f'DROP DATABASE IF EXISTS "{row["datname"]}" WITH (FORCE)')
     finally:
         await conn.close()

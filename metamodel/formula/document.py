@@ -9,9 +9,16 @@ GROUPS = {
     "logic": "Logic, blanks and errors",
     "text": "Text",
     "number": "Numbers",
+    "rounding": "Rounding and remainders",
+    "trigonometry": "Angles",
+    "finance": "Finance",
     "date": "Dates and times",
     "conversion": "Conversion",
     "list": "Lists",
+    "picklist": "Picklists",
+    "record": "Record and context",
+    "lookup": "Lookups and currencies",
+    "geo": "Places",
 }
 VOLATILITY = {
     "stable": "Depends on the moment, so a formula that uses it can not be indexed.",
@@ -55,11 +62,14 @@ def _function(function: Function) -> list[str]:
         out += ["", VOLATILITY[function.volatility]]
     if function.aliases:
         out += ["", f"Also written {', '.join(function.aliases)}."]
-    return out + _examples(function.examples)
+    return out + _examples((*function.examples, *function.uses))
 
 
 def _aggregation(aggregation: Aggregation) -> list[str]:
-    return ["", f"### {aggregation.name} of a set", "", _flat(aggregation.doc), *_examples(aggregation.examples)]
+    out = ["", f"### {aggregation.name} of a set", "", f"`{aggregation.signature}`", "", _flat(aggregation.doc)]
+    if aggregation.aliases:
+        out += ["", f"Also written {', '.join(aggregation.aliases)}."]
+    return out + _examples(aggregation.examples)
 
 
 def _examples(examples: tuple[str, ...]) -> list[str]:

@@ -15,6 +15,7 @@ class TenantSettings:
     time_zone: str = "UTC"
     currency: str = "USD"
     locales: tuple[str, ...] = ("en",)
+    fiscal_year_start: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

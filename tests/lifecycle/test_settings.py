@@ -30,6 +30,13 @@ def pack(folder: Path) -> Path:
     return write_pack(folder / "packs" / "depot", documents.values())
 
 
+def fiscal_pack(folder: Path) -> Path:
+    item = BASE["item"]
+    today = 'FISCALYEAR(TODAY()) & "-" & FISCALQUARTER(TODAY()) & "-" & FISCALMONTH(TODAY())'
+    documents = {**BASE, "item": {**item, "fields": {**item["fields"], "day": {"type": "formula", "formula": today}}}}
+    return write_pack(folder / "packs" / "depot", documents.values())
+
+
 async def test_time_zone_decides_what_day_it_is(database_url: str, tmp_path: Path) -> None:
     days = {}
     async with opened(database_url) as rt:
@@ -40,6 +47,18 @@ async def test_time_zone_decides_what_day_it_is(database_url: str, tmp_path: Pat
             query = RecordQuery(object="item", fields=("day",))
             days[tenant] = (await read_page(rt, context(release, now=NOON), release, query)).items
     assert days == {"early": '[{"day":"2024-01-02"}]', "late": '[{"day":"2024-01-01"}]'}
+
+
+async def test_the_fiscal_year_begins_with_the_month_of_the_tenant(database_url: str, tmp_path: Path) -> None:
+    days = {}
+    async with opened(database_url) as rt:
+        for tenant, month in (("april", 4), ("october", 10)):
+            loaded = load_with_settings(fiscal_pack(tmp_path), tenant, PACKS, fiscal_year_start=month)
+            release = (await apply(rt, tenant, loaded)).release
+            await create(rt, release, "item", {"name": "one"})
+            query = RecordQuery(object="item", fields=("day",))
+            days[tenant] = (await read_page(rt, context(release, now=NOON), release, query)).items
+    assert days == {"april": '[{"day":"2024-4-10"}]', "october": '[{"day":"2024-2-4"}]'}
 
 
 async def test_clients_are_told_the_currency_of_all_money(database_url: str, tmp_path: Path) -> None:

@@ -34,9 +34,18 @@ def _compared(c: Builder, a: Node, b: Node, op: str) -> tuple[Node, Node] | None
         return a, b
     same_of = a.type.of == b.type.of or one not in ("select", "reference", "list")
     if one != two or not same_of or one in ("period", "set"):
-        c.fail("E201", None, f"{a.type} {op} {b.type} can not be compared", remedy(a.type, b.type))
+        units = {one, two} == {"duration", "number"}
+        hint = _number_in_quotes(a, b) or remedy(a.type, b.type)
+        c.fail("E202" if units else "E201", None, f"{a.type} {op} {b.type} can not be compared", hint)
         return None
     return a, b
+
+
+def _number_in_quotes(a: Node, b: Node) -> str | None:
+    for number, quoted in ((a, b), (b, a)):
+        if number.type.number and isinstance(quoted, Literal) and isinstance(quoted.value, str):
+            return f"write the number without quotes: {quoted.value}" if quoted.value.isdecimal() else None
+    return None
 
 
 def _equality(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
@@ -136,6 +145,8 @@ _declare_order(">=", "Greater or equal; a blank operand gives FALSE.", ("2 >= 2"
 
 def _in(c: Builder, args: tuple[Node, ...]) -> Node:
     operand, items = args[0], args[1:]
+    if len(items) == 1 and items[0].type.kind == "list" and operand.type.kind != "list":
+        return c.call("INCLUDES", items[0], operand)
     pairs = [_compared(c, operand, item, "IN") for item in items]
     if any(pair is None for pair in pairs):
         return Literal(ERROR, None)

@@ -1,11 +1,32 @@
-"""Dates and times. A date-time is read in the tenant's zone; results stay within the years 1 to 9999."""
+"""The clock, and dates and times made of numbers, of texts and of each other; results stay in the years 1 to 9999."""
 
 from __future__ import annotations
 
-from sqlalchemy import Date, DateTime, Integer, Numeric, case, cast, func, or_
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Date, Double, Integer, Numeric, Text, Time, case, cast, func, or_
 
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.moves import add_days_bounds
+from metamodel.formula.functions.clock import (
+    FIRST_INSTANT,
+    INSTANT,
+    LAST_INSTANT,
+    STAMP,
+    any_of,
+    epoch,
+    instant,
+    local,
+    no_local,
+    plus,
+    read,
+    unreadable,
+    unwritable,
+    where_known,
+    write,
+    zones,
+)
+from metamodel.formula.functions.moves import FIRST_MONTH, LAST_MONTH
 from metamodel.formula.functions.number import blank_flags
 from metamodel.formula.functions.registry import (
     Builder,
@@ -14,112 +35,66 @@ from metamodel.formula.functions.registry import (
     Param,
     Site,
     function,
+    numeric,
     rewritten,
 )
 from metamodel.formula.typed import Call, Literal, Node, System
-from metamodel.formula.types import DATE, DATETIME, DECIMAL, INTEGER, Kind, Type
+from metamodel.formula.types import DATE, DATETIME, DECIMAL, DURATION, TIME, Kind, Type
+from metamodel.names import did_you_mean
 
-DATE_OR_TIME: frozenset[Kind] = frozenset({"date", "datetime"})
 NUMERIC = Numeric()
 WHOLE: frozenset[Kind] = frozenset({"integer"})
-D = Param("date", DATE_OR_TIME)
-UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
-FIRST_MONTH, LAST_MONTH = 12, 119_999
 
 
-@rewritten("TODAY", "date", volatility="stable")
+def made(of: Type) -> Callable[[tuple[Node, ...]], Type]:
+    """That type, blank where an argument is."""
+    return lambda args: blank_flags(of, args)
+
+
+@rewritten("TODAY", "date", volatility="stable", examples=("DATEVALUE(NOW()) = TODAY()",))
 def today(c: Builder, args: tuple[Node, ...]) -> Node:
     """The current date in the tenant's zone, the same for the whole request."""
     return System(DATE.blank(False), "today")
 
 
-@rewritten("NOW", "date", volatility="stable")
+@rewritten("NOW", "date", volatility="stable", examples=("NOW() - NOW() = 0seconds",))
 def now(c: Builder, args: tuple[Node, ...]) -> Node:
     """The current instant, the same for the whole request."""
     return System(DATETIME.blank(False), "now")
 
 
-def local(site: Site, column: Column, at: int = 0) -> Column:
-    """The date, or the date-time as local time in the tenant's zone."""
-    return sql.in_zone(column, site.environment.zone) if site.args[at].type.kind == "datetime" else column
+@rewritten("TIMENOW", "date", volatility="stable", examples=("TIMENOW() = TIMEVALUE(NOW())",))
+def timenow(c: Builder, args: tuple[Node, ...]) -> Node:
+    """The current time of day in the tenant's zone, the same for the whole request."""
+    return c.call("TIMEVALUE", System(DATETIME.blank(False), "now"))
 
 
-def whole(args: tuple[Node, ...]) -> Type:
-    return blank_flags(INTEGER, args)
+# -- of numbers -----------------------------------------------------------------------------------------------------
 
 
-def _part(name: str, field: str, doc: str, *examples: str, takes: Param = D) -> None:
-    def lower(site: Site, d: Column) -> Column:
-        return sql.part(field, local(site, d))
-
-    lower.__doc__ = doc
-    function(name, "date", takes, returns=whole, volatility="zoned", examples=examples)(lower)
-
-
-_part("YEAR", "year", "The year.", "YEAR(@2024-05-31) = 2024")
-_part("QUARTER", "quarter", "The quarter, 1 to 4.", "QUARTER(@2024-05-31) = 2")
-_part("MONTH", "month", "The month, 1 to 12.", "MONTH(@2024-05-31) = 5")
-_part("DAY", "day", "The day of the month.", "DAY(@2024-05-31) = 31")
-_part("HOUR", "hour", "The hour, 0 to 23.", "HOUR(@14:30) = 14", takes=Param("time", frozenset({"datetime", "time"})))
-
-
-@function(
-    "WEEKDAY",
-    "date",
-    D,
-    Param("first", frozenset({"integer"}), optional=True),
-    returns=whole,
-    volatility="zoned",
-    errors={
-        "NUM": lambda site, d, first=None: (
-            None if first is None else first.not_in([sql.whole(i) for i in (1, 2, 3)])
-        )
-    },
-    examples=("WEEKDAY(@2024-06-02) = 1", "WEEKDAY(@2024-06-02, 2) = 7", "WEEKDAY(@2024-06-02, 3) = 6"),
-    copies=(3, 1),
-)
-def weekday(site: Site, d: Column, first: Column | None = None) -> Column:
-    """The day of the week: 1 Sunday to 7 Saturday; with 2: 1 Monday to 7 Sunday; with 3: 0 Monday to 6 Sunday."""
-    day = local(site, d)
-    sunday = sql.part("dow", day) + sql.whole(1)
-    if first is None:
-        return sunday
-    monday = sql.part("isodow", day)
-    return case(
-        (first == sql.whole(1), sunday), (first == sql.whole(2), monday), (first == sql.whole(3), monday - sql.whole(1))
-    )
-
-
-# -- making dates ---------------------------------------------------------------------------------------------------
-
-
-def _first_of(months: Column) -> Column:
-    """The first day of a month counted from year 0, which lies within the years 1 to 9999."""
-    return func.make_date(
-        cast(func.div(months, sql.whole(12)), Integer),
-        cast(func.mod(months, sql.whole(12)), Integer) + sql.whole(1),
-        sql.whole(1),
-        type_=Date(),
-    )
+LAST_DAY = (sql.LAST_DAY - sql.FIRST_DAY).days
 
 
 def _date_months(y: Column, m: Column) -> Column:
-    return func.trunc(sql.num(y), type_=NUMERIC) * sql.whole(12) + func.trunc(sql.num(m), type_=NUMERIC) - sql.whole(1)
+    """Months since the first one of the year 1."""
+    return sql.num(y) * sql.whole(12) + sql.num(m) - sql.whole(13)
 
 
-def _date_start(y: Column, m: Column) -> Column:
-    months = _date_months(y, m)
-    # A constant year and month are cut in place by PostgreSQL; clamp keeps blanks.
-    return _first_of(sql.num(sql.clamp(months, FIRST_MONTH, LAST_MONTH)))
+def _date_days(y: Column, m: Column, d: Column) -> Column:
+    """Days since the first one of the year 1, the months being held within the calendar."""
+    months = func.least(func.greatest(_date_months(y, m), sql.whole(0)), sql.whole(LAST_MONTH - FIRST_MONTH))
+    begin = cast(plus(sql.Constant(sql.FIRST_DAY, STAMP), months=cast(months, Integer)), Date())
+    return begin.op("-", precedence=7, return_type=Integer())(sql.day(sql.FIRST_DAY)) + sql.num(d) - sql.whole(1)
 
 
 def _no_date(site: Site, y: Column, m: Column, d: Column) -> Condition:
-    months = _date_months(y, m)
-    off = add_days_bounds(_date_start(y, m), func.trunc(sql.num(d), type_=NUMERIC) - sql.whole(1))[1]
-    bad = or_(months < sql.whole(FIRST_MONTH), months > sql.whole(LAST_MONTH), off)
-    # The parts of DATE are clamped apart from each other, so a blank one does not make the others blank.
-    known = [x.is_not(None) for x, arg in zip((y, m, d), site.args, strict=True) if arg.type.nullable]
-    return sql.all_of(*known, bad)
+    months, days = _date_months(y, m), _date_days(y, m, d)
+    return or_(
+        months < sql.whole(0),
+        months > sql.whole(LAST_MONTH - FIRST_MONTH),
+        days < sql.whole(0),
+        days > sql.whole(LAST_DAY),
+    )
 
 
 @function(
@@ -128,50 +103,91 @@ def _no_date(site: Site, y: Column, m: Column, d: Column) -> Condition:
     Param("year", WHOLE),
     Param("month", WHOLE),
     Param("day", WHOLE),
-    returns=lambda args: blank_flags(DATE, args),
-    errors={"DATE": _no_date},
+    returns=made(DATE),
+    errors={"DATE": where_known(_no_date)},
     examples=(
         "DATE(2024, 2, 29) = @2024-02-29",
         "DATE(2024, 13, 1) = @2025-01-01",
         "DATE(2024, 3, 0) = @2024-02-29",
-        "DATE(10000, 1, 1) -> error",
+        "DATE(10000, 1, 1) -> #DATE",
     ),
-    copies=(30, 40),
+    copies=(2, 6),
 )
 def date_(site: Site, y: Column, m: Column, d: Column) -> Column:
     """The date; months and days beyond their range roll over, so DATE(y, m + 1, 0) is the end of the month."""
-    return add_days_bounds(_date_start(y, m), func.trunc(sql.num(d), type_=NUMERIC) - sql.whole(1))[0]
+    held = func.least(func.greatest(_date_days(y, m, d), sql.whole(0)), sql.whole(LAST_DAY), type_=NUMERIC)
+    found = sql.day(sql.FIRST_DAY).op("+", precedence=7, return_type=Date())(cast(held, Integer))
+    # LEAST and GREATEST skip blanks, so a blank part is put back.
+    blank = [x for x, arg in zip((y, m, d), site.args, strict=True) if arg.type.nullable]
+    return case((sql.all_of(*(x.is_not(None) for x in blank)), found)) if blank else found
 
 
-def _text_part(text: Column, keep: int) -> Column:
-    pattern = [r"\d{4}", r"\d{2}", r"\d{2}"]
-    pattern[keep] = f"({pattern[keep]})"
-    return cast(func.substring(func.btrim(text), sql.text("^" + "-".join(pattern) + "$")), Integer)
+def _seconds(h: Column, m: Column, s: Column) -> Column:
+    return sql.num(h) * sql.whole(3_600) + sql.num(m) * sql.whole(60) + sql.num(s)
 
 
-def _text_month(text: Column) -> Column:
-    year, month = (sql.clamp(_text_part(text, i), 1, high) for i, high in ((0, 9999), (1, 12)))
-    return func.make_date(year, month, sql.whole(1), type_=Date())
+@function(
+    "TIME",
+    "date",
+    Param("hour", WHOLE),
+    Param("minute", WHOLE),
+    Param("second", WHOLE),
+    returns=made(TIME),
+    errors={"NUM": lambda site, h, m, s: _seconds(h, m, s) < sql.whole(0)},
+    examples=(
+        "TIME(14, 30, 0) = @14:30",
+        "TIME(27, 0, 0) = @03:00",
+        "TIME(0, 750, 0) = @12:30",
+        "TIME(0, 0, -1) -> #NUM",
+    ),
+)
+def time_(site: Site, h: Column, m: Column, s: Column) -> Column:
+    """The time of day; parts beyond their range roll over, whole days are left out. Before midnight an error."""
+    of_day = func.mod(func.abs(_seconds(h, m, s), type_=NUMERIC), sql.whole(86_400), type_=NUMERIC)
+    zeros = [sql.whole(0)] * 6
+    start = sql.Constant("00:00:00", Time())
+    return start.op("+", precedence=7, return_type=Time())(func.make_interval(*zeros, cast(of_day, Double)))
 
 
-def _text_date(text: Column) -> Column:
-    days = _text_part(text, 2) - sql.whole(1)
-    return _text_month(text).op("+", precedence=7, return_type=Date())(days)
+# -- of texts -------------------------------------------------------------------------------------------------------
+
+# Parts are only cut out of a text that is as the pattern says, ranges included, so that no cast can fail.
+LEAP = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+YMD = (
+    "(?:(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-"
+    "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    f"|02-(?:0[1-9]|1[0-9]|2[0-8]))|{LEAP}-02-29)"
+)
+SECONDS = "(?::[0-5][0-9](?:[.][0-9]{1,6})?)?"
+HOUR_24, MINUTE = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
+OFFSET = f"[+-]{HOUR_24}:{MINUTE}"
+CLOCK = f"(?:(?:[01]?[0-9]|2[0-3]):{MINUTE}{SECONDS}|(?:0?[1-9]|1[0-2]):{MINUTE}{SECONDS} *[AaPp][Mm])"
+AT = f"{YMD}(?:[T ]{HOUR_24}:{MINUTE}{SECONDS}(?:Z|{OFFSET})?)?"
+PATTERNS = {"DATEVALUE": YMD, "TIMEVALUE": CLOCK, "DATETIMEVALUE": AT}
 
 
-def _not_a_date(site: Site, text: Column) -> Condition | None:
+def _fits(text: Column, pattern: str) -> Column:
+    """The trimmed text where it is as the pattern says, else NULL."""
+    trimmed = func.btrim(text)
+    return case((trimmed.regexp_match(sql.text(f"^{pattern}$")), trimmed))
+
+
+def _cut(text: Column, start: int, length: int) -> Column:
+    return cast(func.substr(text, sql.whole(start), sql.whole(length)), Integer)
+
+
+def _date_of(text: Column, pattern: str = YMD) -> Column:
+    """The date that a text begins with; NULL where the text is not as the pattern says."""
+    fitting = _fits(text, pattern)
+    return func.make_date(_cut(fitting, 1, 4), _cut(fitting, 6, 2), _cut(fitting, 9, 2), type_=Date())
+
+
+def _unread(site: Site, text: Column) -> Condition | None:
+    """The error of a text that the function does not read."""
     if site.args[0].type.kind != "text":
         return None
-    year, month, days = (_text_part(text, i) for i in range(3))
-    bad = or_(
-        year.is_(None),
-        year < sql.whole(1),
-        month < sql.whole(1),
-        month > sql.whole(12),
-        days < sql.whole(1),
-        sql.part("month", _text_date(text)) != month,
-    )
-    return sql.all_of(text.is_not(None), bad)
+    assert isinstance(site.call, Call)
+    return func.btrim(text).regexp_match(sql.text(f"^{PATTERNS[site.call.function]}$")).is_(sql.FALSE)
 
 
 @function(
@@ -179,208 +195,194 @@ def _not_a_date(site: Site, text: Column) -> Condition | None:
     "date",
     Param("value", frozenset({"text", "datetime", "date"})),
     volatility="zoned",
-    returns=lambda args: blank_flags(DATE, args),
-    errors={"VALUE": _not_a_date},
-    examples=('DATEVALUE("2024-02-29") = @2024-02-29', 'DATEVALUE("2023-02-29") -> error', 'DATEVALUE("x") -> error'),
-    copies=(9, 24),
+    returns=made(DATE),
+    errors={"VALUE": _unread, "DATE": no_local},
+    nulls=True,
+    examples=('DATEVALUE("2024-02-29") = @2024-02-29', 'DATEVALUE("2023-02-29") -> #VALUE', 'DATEVALUE("x") -> #VALUE'),
+    copies=(9, 9),
 )
 def datevalue(site: Site, value: Column) -> Column:
     """The date of a date-time in the tenant's zone, or the date that a text like 2024-01-31 writes."""
+    if site.args[0].type.kind == "text":
+        return _date_of(value)
+    return cast(local(site, value), Date()) if instant(site) else value
+
+
+def _field(text: Column, separator: str, place: int) -> Column:
+    return func.split_part(text, sql.text(separator), sql.whole(place), type_=Text())
+
+
+def _clock_time(hour: Column, minute: Column, second: Column) -> Column:
+    """A time of its parts; no second is 0."""
+    seconds = func.coalesce(cast(func.nullif(second, sql.text("")), NUMERIC), sql.whole(0), type_=NUMERIC)
+    return func.make_time(hour, minute, cast(seconds, Double), type_=Time())
+
+
+def _time_of(text: Column) -> Column:
+    """The time that a text is; NULL where it is none."""
+    fitting = func.lower(_fits(text, CLOCK), type_=Text())
+    digits = func.rtrim(fitting, sql.text(" apm"), type_=Text())
+    hour, minute = (cast(_field(digits, ":", place), Integer) for place in (1, 2))
+    half = func.mod(hour, sql.whole(12), type_=Integer())
+    of_day = case(
+        (fitting.like(sql.text("%p%")), half + sql.whole(12)), (fitting.like(sql.text("%a%")), half), else_=hour
+    )
+    return _clock_time(of_day, minute, _field(digits, ":", 3))
+
+
+@function(
+    "TIMEVALUE",
+    "date",
+    Param("value", frozenset({"text", "datetime", "time"})),
+    volatility="zoned",
+    returns=made(TIME),
+    errors={"VALUE": _unread, "DATE": no_local},
+    nulls=True,
+    examples=(
+        'TIMEVALUE("14:30:59.5") = @14:30:59.5',
+        'TIMEVALUE("2:24 PM") = @14:24',
+        'TIMEVALUE("24:00") -> #VALUE',
+    ),
+    copies=(8, 8),
+)
+def timevalue(site: Site, value: Column) -> Column:
+    """The time of day of a date-time in the tenant's zone, or the one that a text like 14:30, 14:30:59.5 or 2:30 PM
+    writes."""
+    if site.args[0].type.kind == "text":
+        return _time_of(value)
+    return cast(local(site, value), Time()) if instant(site) else value
+
+
+def _instant_of(site: Site, text: Column) -> Column:
+    """The instant that a text is, also one beyond the calendar; NULL where it is none."""
+    fitting, empty = _fits(text, AT), sql.text("")
+
+    def two(at: int) -> Column:
+        return cast(func.nullif(func.substr(fitting, sql.whole(at), sql.whole(2)), empty), Integer)
+
+    # Behind the minutes stand the seconds, then the zone.
+    behind = func.translate(func.substr(fitting, sql.whole(17)), sql.text("+-"), sql.text("ZZ"))
+    time = _clock_time(two(12), two(15), func.substr(_field(behind, "Z", 1), sql.whole(2)))
+    midnight = sql.Constant("00:00:00", Time())
+    at = _date_of(text, AT).op("+", precedence=7, return_type=STAMP)(func.coalesce(time, midnight, type_=Time()))
+    zone = func.substring(fitting, sql.text(f"(?:Z|{OFFSET})$"), type_=Text())
+    away = func.nullif(zone, sql.text("Z"), type_=Text())
+    minutes = _cut(away, 2, 2) * sql.whole(60) + _cut(away, 5, 2)
+    ahead = case((away.like(sql.text("-%")), -minutes), else_=func.coalesce(minutes, sql.whole(0), type_=Integer()))
+    moved = at.op("-", precedence=7, return_type=STAMP)(func.make_interval(*[sql.whole(0)] * 5, ahead))
+    own = sql.text(site.environment.zone)
+    return func.timezone(case((zone.is_(None), own), else_=sql.text("UTC")), moved, type_=INSTANT)
+
+
+def _no_instant(site: Site, value: Column) -> Condition | None:
+    kind = site.args[0].type.kind
+    if kind == "date":
+        return unwritable(cast(value, STAMP), site.environment.zone)
+    if kind != "text":
+        return None
+    # Only at the ends of the calendar a zone can matter, so mostly the text is not read for that.
+    year = func.left(func.btrim(value), sql.whole(4), type_=Text())
+    bounds = sql.Constant(FIRST_INSTANT, INSTANT), sql.Constant(LAST_INSTANT, INSTANT)
+    return sql.all_of(year.in_([sql.text("0001"), sql.text("9999")]), ~_instant_of(site, value).between(*bounds))
+
+
+@function(
+    "DATETIMEVALUE",
+    "date",
+    Param("value", frozenset({"text", "date", "datetime"})),
+    volatility="zoned",
+    returns=made(DATETIME),
+    errors={"VALUE": _unread, "DATE": _no_instant},
+    examples=(
+        "DATETIMEVALUE(@2024-01-31) = @2024-01-31T00:00",
+        'DATETIMEVALUE("2024-01-31 14:30:00") = @2024-01-31T14:30',
+        'DATETIMEVALUE("2024-01-31T14:30:00+02:00") = @2024-01-31T12:30Z',
+        'DATETIMEVALUE("soon") -> #VALUE',
+    ),
+    copies=(14, 28),
+)
+def datetimevalue(site: Site, value: Column) -> Column:
+    """The midnight that begins a date, or the instant that a text like 2024-01-31 14:30:00 writes, in the tenant's
+    zone where the text names none (`Z`, `+01:00`)."""
     kind = site.args[0].type.kind
     if kind == "text":
-        return _text_date(value)
-    return cast(local(site, value), Date) if kind == "datetime" else value
+        return _instant_of(site, value)
+    return write(cast(value, STAMP), site.environment.zone) if kind == "date" else value
 
 
-# -- moving dates ---------------------------------------------------------------------------------------------------
+# -- of instants ----------------------------------------------------------------------------------------------------
 
 
-def _timestamp(site: Site, column: Column) -> Column:
-    return local(site, column) if site.args[0].type.kind == "datetime" else cast(column, DateTime)
+def _zone_of(site: Site) -> str:
+    node = site.args[1]
+    assert isinstance(node, Literal)
+    return str(node.value)
 
 
-def _back(site: Site, moved: Column) -> Column:
-    """A local timestamp as the type of the first argument."""
-    if site.args[0].type.kind == "datetime":
-        return func.timezone(sql.text(site.environment.zone), moved, type_=DateTime(timezone=True))
-    return cast(moved, Date)
+def _at_zone(c: Builder, args: tuple[Node, ...]) -> Node:
+    zone = args[1]
+    assert isinstance(zone, Literal)
+    if zone.value not in zones():
+        near = did_you_mean(str(zone.value), zones()) or "write a name such as Europe/Berlin or UTC"
+        return c.fail("E221", zone, f'there is no time zone "{zone.value}"', near)
+    return Call(args[0].type, "ATTIMEZONE", args)
 
 
-def month_out(site: Site, d: Column, n: Column) -> Condition:
-    index = sql.month_index(_timestamp(site, d)) + func.trunc(sql.num(n), type_=NUMERIC)
-    return or_(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))
-
-
-def add_months(stamp: Column, n: Column) -> Column:
-    """A timestamp moved by months, held within the years 1 to 9999."""
-    index = sql.month_index(stamp)
-    if isinstance(n, sql.Constant) and n.value is not None and abs(n.value) <= 12_000 and n.value >= 0:
-        months: Column = sql.whole(int(n.value))
-    else:
-        n = sql.num(n)
-        held = func.least(
-            func.greatest(n, sql.whole(FIRST_MONTH) - index, sql.whole(-120_000)),
-            sql.whole(LAST_MONTH) - index,
-            sql.whole(120_000),
-            type_=NUMERIC,
-        )
-        months = case((n.is_(None), None), else_=cast(func.trunc(held, type_=NUMERIC), Integer))
-    return stamp.op("+", precedence=7, return_type=DateTime())(func.make_interval(sql.whole(0), months))
-
-
-MONTHS = Param("months", WHOLE)
-
-
-def moved_type(args: tuple[Node, ...]) -> Type:
-    return blank_flags(args[0].type, args)
+def _no_wall(site: Site, d: Column, zone: Column) -> Condition | None:
+    name = _zone_of(site)
+    wall = read(d, name)
+    return any_of(unreadable(d, name), unwritable(wall, site.environment.zone))
 
 
 @function(
-    "EDATE",
+    "ATTIMEZONE",
     "date",
-    D,
-    MONTHS,
-    returns=moved_type,
-    errors={"DATE": month_out},
+    Param("datetime", frozenset({"datetime"})),
+    Param("zone", frozenset({"text"}), constant=True),
+    resolve=_at_zone,
+    errors={"DATE": where_known(_no_wall)},
     volatility="zoned",
     examples=(
-        "EDATE(@2024-01-31, 1) = @2024-02-29",
-        "EDATE(@2024-03-31, -1) = @2024-02-29",
-        "EDATE(@2024-01-31, 120000) -> error",
+        'HOUR(ATTIMEZONE(@2024-01-31T12:00Z, "Asia/Tokyo")) = 21',
+        'DATEVALUE(ATTIMEZONE(@2024-01-31T20:00Z, "Asia/Tokyo")) = @2024-02-01',
     ),
-    copies=(5, 5),
+    copies=(3, 6),
 )
-def edate(site: Site, d: Column, n: Column) -> Column:
-    """The same day some months later, or the last day of a shorter month."""
-    return _back(site, add_months(_timestamp(site, d), n))
+def attimezone(site: Site, d: Column, zone: Column) -> Column:
+    """The date-time that the tenant reads as what a clock in the other zone shows at that instant, for HOUR, DATEVALUE
+    and TEXT; it is another instant than `datetime`. A time that the tenant's clock skips (the start of summer time) is
+    moved behind the gap."""
+    name = _zone_of(site)
+    return d if name == site.environment.zone else write(read(d, name), site.environment.zone)
+
+
+def _unix(c: Builder, args: tuple[Node, ...]) -> Node:
+    (value,) = args
+    at = c.call("DATETIMEVALUE", value) if value.type.kind == "date" else value
+    return Call(blank_flags(DECIMAL, (at,)), "UNIXTIMESTAMP", (at,))
 
 
 @function(
-    "EOMONTH",
+    "UNIXTIMESTAMP",
     "date",
-    D,
-    MONTHS,
-    returns=lambda args: blank_flags(DATE, args),
-    errors={"DATE": month_out},
+    Param("value", frozenset({"datetime", "date", "time"})),
+    resolve=_unix,
     volatility="zoned",
-    examples=("EOMONTH(@2024-01-15, 1) = @2024-02-29", "EOMONTH(@2024-01-15, 0) = @2024-01-31"),
-    copies=(5, 5),
+    examples=("UNIXTIMESTAMP(@2024-01-01T00:00Z) = 1704067200", "UNIXTIMESTAMP(@01:00) = 3600"),
 )
-def eomonth(site: Site, d: Column, n: Column) -> Column:
-    """The last day of the month some months later."""
-    start = func.date_trunc(sql.text("month"), add_months(_timestamp(site, d), n), type_=DateTime())
-    following = start.op("+", precedence=7, return_type=DateTime())(func.make_interval(sql.whole(0), sql.whole(1)))
-    return cast(following, Date).op("-", precedence=7, return_type=Date())(sql.whole(1))
-
-
-UNIT = Param("unit", frozenset({"text"}), constant=True, choices=UNITS)
-IN_MONTHS = {"year": 12, "quarter": 3, "month": 1}
-IN_SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
-
-
-def _dateadd(c: Builder, args: tuple[Node, ...]) -> Node:
-    d, n, unit = args
-    name = str(unit.value).lower()  # type: ignore[attr-defined]
-    if name in IN_MONTHS:
-        return c.call("EDATE", d, c.call("*", n, Literal(INTEGER.blank(False), IN_MONTHS[name])))
-    if d.type.kind == "date":
-        if name not in ("week", "day"):
-            return c.fail("E202", unit, f"a date has no {name}s", "use a date-time")
-        return c.call("+", d, c.call("*", n, Literal(INTEGER.blank(False), IN_SECONDS[name] // 86_400)))
-    seconds = Literal(Type("duration", nullable=False), IN_SECONDS[name])
-    return c.call("+", d, c.call("*", n, seconds))
+def unixtimestamp(site: Site, value: Column) -> Column:
+    """Seconds since 1970-01-01T00:00Z, with fractions; of a date at its midnight in the tenant's zone; of a time since
+    midnight."""
+    return epoch(value) if instant(site) else sql.part("epoch", value)
 
 
 @rewritten(
-    "DATEADD",
+    "FROMUNIXTIME",
     "date",
-    D,
-    Param("count", WHOLE),
-    UNIT,
-    examples=('DATEADD(@2024-01-31, 1, "month") = @2024-02-29', 'DATEADD(@2024-01-31, 2, "week") = @2024-02-14'),
+    Param("seconds", numeric()),
+    examples=("FROMUNIXTIME(1704067200) = @2024-01-01T00:00Z", "FROMUNIXTIME(1000000000000) -> #DATE"),
 )
-def dateadd(c: Builder, args: tuple[Node, ...]) -> Node:
-    """The date or date-time moved by whole units."""
-    return _dateadd(c, args)
-
-
-@function(
-    "DATETRUNC",
-    "date",
-    D,
-    UNIT,
-    returns=lambda args: args[0].type,
-    volatility="zoned",
-    examples=(
-        'DATETRUNC(@2024-05-17, "month") = @2024-05-01',
-        'DATETRUNC(@2024-05-17, "quarter") = @2024-04-01',
-        'DATETRUNC(@2024-05-17, "week") = @2024-05-13',
-    ),
-)
-def datetrunc(site: Site, d: Column, unit: Column) -> Column:
-    """The beginning of the unit that holds the date; weeks begin on Monday."""
-    name = str(site.args[1].value).lower()  # type: ignore[attr-defined]
-    return _back(site, func.date_trunc(sql.text(name), _timestamp(site, d), type_=DateTime()))
-
-
-DIF_UNITS = ("year", "month", "day", "y", "m", "d")
-
-
-def _days(a: Column, b: Column) -> Column:
-    return b.op("-", precedence=7, return_type=Integer())(a)
-
-
-@function(
-    "DATEDIF",
-    "date",
-    Param("start", frozenset({"date"})),
-    Param("end", frozenset({"date"})),
-    Param("unit", frozenset({"text"}), constant=True, choices=DIF_UNITS),
-    returns=whole,
-    errors={"NUM": lambda site, a, b, unit: a > b},
-    examples=(
-        'DATEDIF(@2024-01-31, @2024-02-29, "month") = 0',
-        'DATEDIF(@2020-02-29, @2024-02-28, "year") = 3',
-        'DATEDIF(@2024-02-01, @2024-01-01, "day") -> error',
-    ),
-    copies=(3, 1),
-)
-def datedif(site: Site, a: Column, b: Column, unit: Column) -> Column:
-    """Complete years, months or days from one date to a later one; an error where the end comes first."""
-    name = str(site.args[2].value).lower()[0]  # type: ignore[attr-defined]
-    if name == "d":
-        return _days(a, b)
-    early = case((sql.part("day", b) < sql.part("day", a), sql.whole(1)), else_=sql.whole(0))
-    months = sql.month_index(b) - sql.month_index(a) - early
-    return months if name == "m" else func.div(months, sql.whole(12), type_=NUMERIC)
-
-
-def _days_between(c: Builder, args: tuple[Node, ...]) -> Node:
-    if len(args) == 2:
-        return c.call("-", args[0], args[1])
-    if args[0].type.kind != "duration":
-        return c.fail("E204", args[0], f"DAYS of {args[0].type} is not possible", "DAYS(end, start) or DAYS(duration)")
-    return Call(blank_flags(DECIMAL, args).rough(), "/", (args[0], Literal(DECIMAL.blank(False), 86_400)))
-
-
-@rewritten(
-    "DAYS",
-    "date",
-    Param("end", frozenset({"date", "duration"})),
-    Param("start", frozenset({"date"}), optional=True),
-    examples=("DAYS(@2024-03-01, @2024-02-28) = 2", "DAYS(36hours) = 1.5"),
-)
-def days(c: Builder, args: tuple[Node, ...]) -> Node:
-    """Days from `start` to `end`, or the length of a duration in days."""
-    return _days_between(c, args)
-
-
-@rewritten(
-    "HOURS",
-    "date",
-    Param("duration", frozenset({"duration"})),
-    examples=("HOURS(2days) = 48", "HOURS(30minutes) = 0.5"),
-)
-def hours(c: Builder, args: tuple[Node, ...]) -> Node:
-    """The length of a duration in hours."""
-    return Call(blank_flags(DECIMAL, args).rough(), "/", (args[0], Literal(DECIMAL.blank(False), 3_600)))
+def fromunixtime(c: Builder, args: tuple[Node, ...]) -> Node:
+    """The instant so many seconds after 1970-01-01T00:00Z, to the microsecond."""
+    start = Literal(DATETIME.blank(False), datetime.fromisoformat("1970-01-01T00:00:00+00:00"))
+    return c.call("+", start, c.call("*", args[0], Literal(DURATION.blank(False), 1)))

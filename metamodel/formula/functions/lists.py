@@ -1,21 +1,32 @@
-"""Fields that hold several options."""
+"""Lists: fields that hold several options, lists that a formula writes, and those that functions make."""
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, Boolean, cast
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import ARRAY, Boolean, Integer, cast, func
+from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.registry import Builder, Column, Param, Site, function
+from metamodel.formula.functions.registry import (
+    Builder,
+    Column,
+    Lowered,
+    Param,
+    Site,
+    function,
+    lazy_function,
+    rewritten,
+)
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import BOOLEAN, ERROR, Kind, Type
+from metamodel.formula.types import BOOLEAN, ERROR, INTEGER, Kind, Type
+
+LIST = Param("list", frozenset({"list"}))
 
 
 def _list(c: Builder, args: tuple[Node, ...]) -> Node:
     parts, of = c.join(args)
     if of.kind == "error":
         return Literal(ERROR, None)
-    if of.kind in ("list", "set", "period"):
+    if of.kind in ("list", "set", "period", "geo"):
         return c.fail("E112", None, f"a list can not hold a {of}")
     item: Kind = "text" if of.kind == "null" else of.kind
     return Call(Type("list", False, of.inexact, of.of, item), "list", parts)
@@ -30,14 +41,86 @@ def list_(site: Site, *items: Column) -> Column:
 
 def _includes(c: Builder, args: tuple[Node, ...]) -> Node:
     holder, option = args
-    wanted = Type("select", of=holder.type.of) if holder.type.of not in (None, "text") else Type("text")
+    wanted = holder.type.element
     fitted = c.fit(option, wanted)
-    if fitted.type.kind not in (wanted.kind, "error"):
+    same = fitted.type.kind == wanted.kind or (fitted.type.number and wanted.number)
+    if fitted.type.kind == "error":
+        return fitted
+    if not same or (wanted.of and fitted.type.of != wanted.of):
         return c.fail("E204", option, f"the list holds {wanted}, this is {option.type}")
-    return Literal(ERROR, None) if fitted.type.kind == "error" else Call(BOOLEAN, "INCLUDES", (holder, fitted))
+    return Call(BOOLEAN, "INCLUDES", (holder, fitted))
 
 
-@function("INCLUDES", "list", Param("list", frozenset({"list"})), Param("option"), resolve=_includes)
-def includes(site: Site, holder: Column, option: Column) -> Column:
-    """Whether the list holds the option."""
-    return holder.op("@>", precedence=5, is_comparison=True, return_type=Boolean())(array([option]))
+@function(
+    "INCLUDES",
+    "list",
+    LIST,
+    Param("value"),
+    resolve=_includes,
+    examples=("INCLUDES([1, 2], 2)", 'NOT INCLUDES(["a", "b"], "c")', "NOT INCLUDES([1, 2], NULL)", "2 IN ([1, 2])"),
+)
+def includes(site: Site, holder: Column, value: Column) -> Column:
+    """Whether the list holds the value; a blank one it never holds. `value IN list` is the same."""
+    of = site.args[0].type.element
+    if of.number:
+        # Numbers compare with their fraction: 2.5 is in no list of whole numbers.
+        return sql.num(value) == func.any(cast(holder, ARRAY(sql.SQL_TYPES["decimal"])))
+    # This form is the one that an index on the list serves.
+    return holder.op("@>", precedence=5, is_comparison=True, return_type=Boolean())(
+        cast(array([value]), ARRAY(sql.SQL_TYPES[of.kind]))
+    )
+
+
+@rewritten(
+    "EXCLUDES",
+    "list",
+    LIST,
+    Param("value"),
+    examples=("EXCLUDES([1, 2], 3)", 'NOT EXCLUDES(["a", "b"], "a")', "EXCLUDES([1, 2], NULL)"),
+)
+def excludes(c: Builder, args: tuple[Node, ...]) -> Node:
+    """Whether the list does not hold the value."""
+    return c.call("not", c.call("INCLUDES", *args))
+
+
+@lazy_function(
+    "LISTSIZE",
+    "list",
+    LIST,
+    returns=INTEGER.blank(False),
+    raw=True,
+    examples=("LISTSIZE([1, 2, 2]) = 3", "LISTSIZE([]) = 0"),
+)
+def listsize(site: Site, holder: Lowered) -> Lowered:
+    """How many elements the list has; a blank one has none."""
+    size = func.coalesce(func.cardinality(holder.value, type_=Integer()), sql.whole(0), type_=Integer())
+    return Lowered(size, holder.guard, digits=10)
+
+
+@function(
+    "LISTAT",
+    "list",
+    LIST,
+    Param("position", frozenset({"integer"})),
+    returns=lambda args: args[0].type.element.blank(),
+    examples=('LISTAT(["a", "b"], 2) = "b"', "LISTAT([1, 2], 3) -> NULL", "LISTAT([1, 2], 0) -> NULL"),
+)
+def listat(site: Site, holder: Column, position: Column) -> Column:
+    """The element at that position, counted from 1; blank where there is none."""
+    of = site.args[0].type.element
+    return sql.Element(holder, sql.small_int(position, 0, 2**31 - 1), sql.SQL_TYPES[of.kind])
+
+
+@function(
+    "UNIQUE",
+    "list",
+    LIST,
+    returns=lambda args: args[0].type,
+    volatility="relational",
+    examples=("LISTSIZE(UNIQUE([3, 1, 3])) = 2", "LISTAT(UNIQUE([3, 1, 3]), 2) = 1"),
+)
+def unique(site: Site, holder: Column) -> Column:
+    """Each element once, where it first stands."""
+    of = sql.SQL_TYPES[site.args[0].type.element.kind]
+    every = func.array_agg(aggregate_order_by(sql.element(of), sql.POSITION))
+    return sql.OfElements(holder, every, ARRAY(of), once=True)

@@ -9,10 +9,10 @@ from sqlalchemy import null as sql_null
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.conditions import condition
-from metamodel.formula.functions.guard import chosen, first, only
+from metamodel.formula.functions.guard import chosen, first, only, raises
 from metamodel.formula.functions.registry import Builder, Condition, Lowered, Param, Site, lazy_function, rewritten
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import BOOLEAN, ERROR
+from metamodel.formula.types import BOOLEAN, ERROR, INTEGER, NULL, TEXT
 
 CONDITION = Param("condition", frozenset({"boolean"}))
 POISON = Literal(ERROR, None)
@@ -122,6 +122,65 @@ def between(c: Builder, args: tuple[Node, ...]) -> Node:
 
 
 @lazy_function(
+    "XOR",
+    "logic",
+    Param("condition", frozenset({"boolean"}), repeat=True),
+    returns=BOOLEAN,
+    examples=("XOR(TRUE, FALSE)", "NOT XOR(TRUE, TRUE)", "XOR(TRUE, TRUE, TRUE)", "XOR(TRUE, 1/0 = 1) -> #DIV0"),
+)
+def xor(site: Site, *parts: Lowered) -> Lowered:
+    """Whether an odd number of the conditions holds; all are evaluated."""
+    value = parts[0].value
+    for part in parts[1:]:
+        value = value != part.value
+    return Lowered(value, first(*(part.guard for part in parts)))
+
+
+@rewritten(
+    "CHOOSE",
+    "logic",
+    Param("index", frozenset({"integer"})),
+    Param("value", repeat=True),
+    examples=(
+        'CHOOSE(2, "a", "b", "c") = "b"',
+        "CHOOSE(1.9, 10, 20) = 10",
+        "CHOOSE(2, 1/0, 7) = 7",
+        "CHOOSE(3, 1, 2) -> #VALUE",
+        "CHOOSE(NULL, 1, 2) -> NULL",
+    ),
+)
+def choose_at(c: Builder, args: tuple[Node, ...]) -> Node:
+    """The value at that position, counted from 1; only it is evaluated. An error where there is none, blank where the
+    position is."""
+    index, values = args[0], args[1:]
+    conditions = [c.call("=", index, Literal(INTEGER.blank(False), n)) for n in range(1, len(values) + 1)]
+    branches = [*values, Literal(NULL, None)]
+    conditions.append(c.call("ISBLANK", index))
+    return choose(c, tuple(conditions), tuple(branches), Call(NULL, "fail", (Literal(TEXT.blank(False), "VALUE"),)))
+
+
+@lazy_function("fail", "logic", Param("code", frozenset({"text"}), constant=True), returns=NULL, operator=True)
+def fail(site: Site, code: Lowered) -> Lowered:
+    """The error of that code; of any type."""
+    (held,) = site.args
+    assert isinstance(held, Literal) and isinstance(held.value, str)
+    return Lowered(sql.Constant(None, sql.SQL_TYPES[site.call.type.kind]), raises(held.value, sql.TRUE), True)
+
+
+@lazy_function(
+    "ERROR",
+    "logic",
+    Param("text", frozenset({"text"})),
+    returns=NULL,
+    examples=('ERROR("no price") -> #CUSTOM', 'IF(1 < 2, 5, ERROR("no")) = 5', 'IFERROR(ERROR("no"), 7) = 7'),
+)
+def error(site: Site, message: Lowered) -> Lowered:
+    """An error that the formula raises itself, such as in a branch that must not be taken; it fits any type."""
+    guard = first(message.guard, raises("CUSTOM", sql.TRUE))
+    return Lowered(sql.Constant(None, sql.SQL_TYPES[site.call.type.kind]), guard, True)
+
+
+@lazy_function(
     "ISBLANK",
     "logic",
     Param("value"),
@@ -215,21 +274,7 @@ def iferror(site: Site, a: Lowered, b: Lowered) -> Lowered:
     )
 
 
-@rewritten("ISNEW", "logic", volatility="change")
-def isnew(c: Builder, args: tuple[Node, ...]) -> Node:
-    """Whether the record is being created."""
-    old = c.old(None)
-    return POISON if old.type.kind == "error" else c.call("ISBLANK", old)
-
-
-@rewritten("ISCHANGED", "logic", Param("field"), volatility="change", raw=True)
-def ischanged(c: Builder, args: tuple[Node, ...]) -> Node:
-    """Whether the change gives the field another value. The old value of a new record is blank."""
-    old = c.old(args[0])
-    return POISON if old.type.kind == "error" else c.call("<>", args[0], old)
-
-
-@rewritten("PRIORVALUE", "logic", Param("field"), volatility="change", raw=True)
-def priorvalue(c: Builder, args: tuple[Node, ...]) -> Node:
-    """The field's value before the change: the same as `old.field`."""
-    return c.old(args[0])
+@lazy_function("broken", "logic", operator=True, copies=(0, 1))
+def broken(site: Site) -> Lowered:
+    """What stands for a formula that calls a function which is not installed: the error REF in every record."""
+    return Lowered(sql.constant(None, site.call.type), raises("REF", sql.TRUE), nulls=True)

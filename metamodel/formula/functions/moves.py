@@ -1,13 +1,44 @@
-"""The moves of dates that `+` and `-` stand for, and the spans between dates."""
+"""Moves of dates and date-times: those that `+` and `-` stand for, by months, by units of time."""
 
 from __future__ import annotations
 
-from sqlalchemy import Date, DateTime, Double, Integer, Numeric, case, cast, func, or_
+from collections.abc import Callable
+
+from sqlalchemy import Date, DateTime, Double, Integer, Interval, Numeric, Time, case, cast, func, or_
 
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.clock import (
+    STAMP,
+    D,
+    any_of,
+    back,
+    beyond,
+    epoch,
+    instant,
+    lost,
+    no_local,
+    plus,
+    stamp,
+    unreadable,
+    unwritable,
+    where_known,
+)
+from metamodel.formula.functions.number import blank_flags
 from metamodel.formula.functions.operators import ANY2
-from metamodel.formula.functions.registry import Column, Condition, Site, function
-from metamodel.formula.types import DATE, DATETIME, DURATION, INTEGER
+from metamodel.formula.functions.registry import (
+    Builder,
+    Column,
+    Condition,
+    Param,
+    Site,
+    Strict,
+    function,
+    rewritten,
+)
+from metamodel.formula.typed import Literal, Node
+from metamodel.formula.types import DATE, DATETIME, DURATION, INTEGER, Type
+
+NUMERIC = Numeric()
 
 
 def add_days_bounds(d: Column, n: Column) -> tuple[Column, Condition]:
@@ -37,9 +68,16 @@ def add_days(site: Site, d: Column, n: Column) -> Column:
     return add_days_bounds(d, n)[0]
 
 
+FIRST_SECOND, LAST_SECOND = sql.number("-62135596800"), sql.number("253402300799.999999")
+
+
+def _micros(s: Column) -> Column:
+    return sql.rounded(sql.num(s), 6)
+
+
 def _seconds_out(site: Site, t: Column, s: Column) -> Condition:
-    local: Column = sql.part("epoch", t) + sql.num(s)
-    return or_(local < sql.whole(-62_135_596_800), local >= sql.whole(253_402_300_800))
+    moved = epoch(t) + _micros(s)
+    return or_(moved < FIRST_SECOND, moved > LAST_SECOND)
 
 
 @function(
@@ -49,26 +87,22 @@ def _seconds_out(site: Site, t: Column, s: Column) -> Condition:
     operator=True,
     errors={"DATE": _seconds_out},
     returns=lambda args: DATETIME,
-    copies=(12, 2),
+    copies=(3, 2),
 )
 def add_seconds(site: Site, t: Column, s: Column) -> Column:
     """An instant moved by seconds, to the microsecond."""
-    low, high = sql.whole(-62_135_596_800), sql.whole(253_402_300_799)
-    epoch = sql.part("epoch", t) + sql.num(s)
-    held = func.round(case((epoch < low, low), (epoch > high, high), else_=epoch), sql.whole(6), type_=Numeric())
-    hours = func.trunc(held / sql.whole(3_600), type_=Numeric())
+    # Held by a constant too: where t is blank, LEAST and GREATEST skip what depends on it.
+    most, first = sql.number("400000000000"), FIRST_SECOND - epoch(t)
+    held = func.greatest(func.least(_micros(s), most), first, -most, type_=NUMERIC)
     # Hours and the rest apart: make_interval takes seconds as a float, which would lose microseconds.
-    interval = func.make_interval(
-        sql.whole(0),
-        sql.whole(0),
-        sql.whole(0),
-        sql.whole(0),
-        cast(hours, Integer),
-        sql.whole(0),
-        cast(held - hours * sql.whole(3_600), Double),
-    )
-    start = sql.Constant("1970-01-01", DateTime())
-    return func.timezone(sql.text("UTC"), start.op("+", precedence=7)(interval), type_=DateTime(timezone=True))
+    hours = cast(func.div(held, sql.whole(3_600)), Integer)
+    rest = cast(func.mod(held, sql.whole(3_600)), Double)
+    interval: Column = func.make_interval(*[sql.whole(0)] * 4, hours, sql.whole(0), rest)
+    if site.args[1].type.nullable:
+        # LEAST and GREATEST skip blanks, so a blank span is put back.
+        interval = case((s.is_not(None), interval))
+    moved = sql.in_zone(t, "UTC").op("+", precedence=7, return_type=STAMP)(interval)
+    return func.timezone(sql.text("UTC"), moved, type_=DateTime(timezone=True))
 
 
 @function("dates_between", "operators", *ANY2, operator=True, returns=lambda args: INTEGER)
@@ -80,4 +114,214 @@ def dates_between(site: Site, a: Column, b: Column) -> Column:
 @function("datetimes_between", "operators", *ANY2, operator=True, returns=lambda args: DURATION)
 def datetimes_between(site: Site, a: Column, b: Column) -> Column:
     """Seconds from one instant to another."""
-    return sql.part("epoch", a) - sql.part("epoch", b)
+    return sql.part("epoch", a.op("-", precedence=7, return_type=Interval())(b))
+
+
+# -- by months ------------------------------------------------------------------------------------------------------
+
+MONTHS = Param("months", frozenset({"integer"}))
+FIRST_MONTH, LAST_MONTH = 12, 119_999
+
+
+def moved_type(args: tuple[Node, ...]) -> Type:
+    """What is moved."""
+    return blank_flags(args[0].type, args)
+
+
+def date_type(args: tuple[Node, ...]) -> Type:
+    """A date."""
+    return blank_flags(DATE, args)
+
+
+def add_months(stamp: Column, n: Column) -> Column:
+    """A timestamp moved by months, clamped to the end of the month; one before the year 1 is held there."""
+    if isinstance(n, sql.Constant) and n.value is not None and 0 <= n.value <= 120_000:
+        return plus(stamp, months=int(n.value))
+    first = sql.whole(FIRST_MONTH) - sql.month_index(stamp)
+    held = cast(
+        func.greatest(func.least(n, sql.whole(120_000)), first, sql.whole(-120_000), type_=NUMERIC), Integer
+    )
+    # LEAST and GREATEST skip blanks, so a blank n is put back; a blank stamp is held by the constant bounds.
+    return plus(stamp, months=case((n.is_not(None), held)))
+
+
+def _month_out(site: Site, d: Column, n: Column) -> Condition | None:
+    index = sql.month_index(stamp(site, d)) + sql.num(n)
+    out = or_(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))
+    return any_of(unreadable(d, site.environment.zone) if instant(site) else None, out)
+
+
+def _months_out(site: Site, d: Column, n: Column) -> Condition | None:
+    lost = unwritable(add_months(stamp(site, d), n), site.environment.zone) if instant(site) else None
+    if lost is None:
+        return _month_out(site, d, n)
+    # A local time is no instant in the first or the last month only, so mostly nothing is moved to find that out.
+    edge = (sql.month_index(stamp(site, d)) + sql.num(n)).in_([sql.whole(FIRST_MONTH), sql.whole(LAST_MONTH)])
+    return any_of(_month_out(site, d, n), sql.all_of(edge, lost))
+
+
+def _by_months(name: str, lower: Strict, result: Callable[[tuple[Node, ...]], Type], *examples: str) -> None:
+    function(
+        name,
+        "date",
+        D,
+        MONTHS,
+        returns=result,
+        errors={"DATE": where_known(_month_out if result is date_type else _months_out)},
+        volatility="zoned",
+        examples=examples,
+        copies=(12, 14),
+    )(lower)
+
+
+def _edate(site: Site, d: Column, n: Column) -> Column:
+    """The same day some months later, or the last day of a shorter month; a date-time keeps its local time."""
+    return back(site, add_months(stamp(site, d), n))
+
+
+def _addmonths(site: Site, d: Column, n: Column) -> Column:
+    """The same day some months later; the last day of a month stays the last day of a month."""
+    at = stamp(site, d)
+    moved = add_months(at, n)
+    last: Column = plus(func.date_trunc(sql.text("month"), moved, type_=STAMP), months=1, days=-1)
+    if instant(site):
+        last = cast(last, Date()).op("+", precedence=7, return_type=STAMP)(cast(moved, Time()))
+    return back(site, case((sql.part("day", plus(at, days=1)) == sql.whole(1), last), else_=moved))
+
+
+def _eomonth(site: Site, d: Column, n: Column) -> Column:
+    """The last day of the month some months later."""
+    start = func.date_trunc(sql.text("month"), add_months(stamp(site, d), n), type_=STAMP)
+    return cast(plus(start, months=1, days=-1), Date())
+
+
+_by_months(
+    "EDATE",
+    _edate,
+    moved_type,
+    "EDATE(@2024-01-31, 1) = @2024-02-29",
+    "EDATE(@2024-03-31, -1) = @2024-02-29",
+    "EDATE(@2024-02-29, 1) = @2024-03-29",
+    "EDATE(@2024-01-31, 120000) -> #DATE",
+)
+_by_months(
+    "ADDMONTHS",
+    _addmonths,
+    moved_type,
+    "ADDMONTHS(@2024-02-29, 1) = @2024-03-31",
+    "ADDMONTHS(@2024-01-30, 1) = @2024-02-29",
+    "ADDMONTHS(@2024-01-15, -2) = @2023-11-15",
+)
+_by_months(
+    "EOMONTH",
+    _eomonth,
+    date_type,
+    "EOMONTH(@2024-01-15, 1) = @2024-02-29",
+    "EOMONTH(@2024-01-15, 0) = @2024-01-31",
+)
+
+
+# -- by units of time -----------------------------------------------------------------------------------------------
+
+UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
+IN_MONTHS = {"year": 12, "quarter": 3, "month": 1}
+IN_SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+UNIT = Param("unit", frozenset({"text"}), constant=True, choices=UNITS)
+OF_DAYS = Param("unit", frozenset({"text"}), constant=True, choices=UNITS[:5])
+
+
+def unit_of(node: Node) -> str:
+    """The name that a constant unit is written as."""
+    assert isinstance(node, Literal)
+    return str(node.value).lower()
+
+
+@rewritten(
+    "DATEADD",
+    "date",
+    D,
+    Param("count", frozenset({"integer"})),
+    UNIT,
+    volatility="zoned",
+    examples=('DATEADD(@2024-01-31, 1, "month") = @2024-02-29', 'DATEADD(@2024-01-31, 2, "week") = @2024-02-14'),
+)
+def dateadd(c: Builder, args: tuple[Node, ...]) -> Node:
+    """The date or date-time moved by whole units. Years, quarters and months keep the local time and clamp to the end
+    of the month as `EDATE` does; weeks, days and smaller units are exact spans of time."""
+    d, n, unit = args
+    name = unit_of(unit)
+    if name in IN_MONTHS:
+        return c.call("EDATE", d, c.call("*", n, Literal(INTEGER.blank(False), IN_MONTHS[name])))
+    if d.type.kind == "date":
+        if name not in ("week", "day"):
+            return c.fail("E202", unit, f"a date has no {name}s", "use a date-time")
+        return c.call("+", d, c.call("*", n, Literal(INTEGER.blank(False), IN_SECONDS[name] // 86_400)))
+    return c.call("+", d, c.call("*", n, Literal(DURATION.blank(False), IN_SECONDS[name])))
+
+
+def _start(site: Site, d: Column) -> Column:
+    return func.date_trunc(sql.text(unit_of(site.args[1])), stamp(site, d), type_=STAMP)
+
+
+@function(
+    "DATETRUNC",
+    "date",
+    D,
+    UNIT,
+    returns=lambda args: args[0].type,
+    errors={"DATE": where_known(lambda site, d, unit: lost(site, d, _start(site, d)))},
+    volatility="zoned",
+    examples=(
+        'DATETRUNC(@2024-05-17, "month") = @2024-05-01',
+        'DATETRUNC(@2024-05-17, "quarter") = @2024-04-01',
+        'DATETRUNC(@2024-05-17, "week") = @2024-05-13',
+    ),
+    copies=(3, 4),
+)
+def datetrunc(site: Site, d: Column, unit: Column) -> Column:
+    """The beginning of the unit that holds the date or date-time; weeks begin on Monday."""
+    return back(site, _start(site, d))
+
+
+@function(
+    "STARTOF",
+    "date",
+    D,
+    OF_DAYS,
+    returns=lambda args: DATE.blank(args[0].type.nullable),
+    errors={"DATE": no_local},
+    nulls=True,
+    volatility="zoned",
+    examples=('STARTOF(@2024-05-17, "quarter") = @2024-04-01', 'STARTOF(@2024-05-17, "week") = @2024-05-13'),
+    copies=(3, 2),
+)
+def startof(site: Site, d: Column, unit: Column) -> Column:
+    """The first day of the year, quarter, month or week that holds the date; weeks begin on Monday."""
+    return cast(_start(site, d), Date())
+
+
+def _last_day(site: Site, d: Column) -> Column:
+    name = unit_of(site.args[1])
+    step = {"months": IN_MONTHS[name]} if name in IN_MONTHS else {"days": IN_SECONDS[name] // 86_400}
+    return cast(plus(_start(site, d), months=step.get("months", 0), days=step.get("days", 0) - 1), Date())
+
+
+def _no_last_day(site: Site, d: Column, unit: Column) -> Condition | None:
+    late = beyond(_last_day(site, d)) if unit_of(site.args[1]) == "week" else None
+    return any_of(no_local(site, d), late)
+
+
+@function(
+    "ENDOF",
+    "date",
+    D,
+    OF_DAYS,
+    returns=lambda args: DATE.blank(args[0].type.nullable),
+    errors={"DATE": _no_last_day},
+    volatility="zoned",
+    examples=('ENDOF(@2024-05-17, "quarter") = @2024-06-30', 'ENDOF(@2024-05-17, "week") = @2024-05-19'),
+    copies=(3, 4),
+)
+def endof(site: Site, d: Column, unit: Column) -> Column:
+    """The last day of the year, quarter, month or week that holds the date; weeks end on Sunday."""
+    return _last_day(site, d)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from math import factorial
 
-from sqlalchemy import Numeric, case, func
+from sqlalchemy import BigInteger, Double, Numeric, case, cast, func, or_
 
+from metamodel.formula import limits
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.guard import first
+from metamodel.formula.functions.operators import TOP, bounded
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
@@ -21,11 +25,12 @@ from metamodel.formula.functions.registry import (
     rewritten,
 )
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import DECIMAL, ERROR, INTEGER, Type
+from metamodel.formula.types import DECIMAL, ERROR, INTEGER, MONEY, Type
 
 NUMERIC = Numeric()
 N = Param("number", numeric())
 DIGITS = Param("digits", frozenset({"integer"}), optional=True)
+ZERO, ONE = sql.whole(0), sql.whole(1)
 
 
 def blank_flags(of: Type, args: tuple[Node, ...]) -> Type:
@@ -48,14 +53,15 @@ def whole(args: tuple[Node, ...]) -> Type:
     return blank_flags(INTEGER, args).rough(False)
 
 
-def cut(args: tuple[Node, ...]) -> Type:
-    """A whole number, or to so many digits the type of the first argument."""
-    return whole(args) if len(args) == 1 else settled(args)
-
-
 def rough(args: tuple[Node, ...]) -> Type:
     """A number that had to be rounded to 18 places."""
     return blank_flags(DECIMAL, args).rough()
+
+
+def _common(args: tuple[Node, ...]) -> Type:
+    """The type that holds all numbers."""
+    kinds = {arg.type.kind for arg in args}
+    return blank_flags(args[0].type if len(kinds) == 1 else MONEY if "money" in kinds else DECIMAL, args)
 
 
 @function("ABS", "number", N, returns=same, examples=("ABS(-2.5) = 2.5",))
@@ -70,143 +76,13 @@ def sign(site: Site, a: Column) -> Column:
     return func.sign(sql.num(a), type_=NUMERIC)
 
 
-def _places(digits: Column | None) -> Column:
-    return sql.whole(0) if digits is None else sql.small_int(digits, -60, 60)
+# -- powers and logarithms ------------------------------------------------------------------------------------------
 
 
-@function(
-    "ROUND",
-    "number",
-    N,
-    DIGITS,
-    returns=cut,
-    examples=("ROUND(2.5) = 3", "ROUND(-2.5) = -3", "ROUND(1.575, 2) = 1.58", "ROUND(1250, -2) = 1300"),
-    copies=(3, 0),
-)
-def round_(site: Site, a: Column, digits: Column | None = None) -> Column:
-    """Rounded half away from zero, to that many decimal places (0; negative: to tens, hundreds)."""
-    return func.round(sql.num(a), _places(digits), type_=NUMERIC)
-
-
-def _steady(site: Site, a: Column) -> Column:
-    return sql.num(sql.steady(a, site.args[0].type))
-
-
-@function("ROUNDDOWN", "number", N, DIGITS, returns=cut, examples=("ROUNDDOWN(-2.59, 1) = -2.5",), copies=(3, 0))
-def rounddown(site: Site, a: Column, digits: Column | None = None) -> Column:
-    """Rounded towards zero."""
-    return func.trunc(_steady(site, a), _places(digits), type_=NUMERIC)
-
-
-@function("TRUNC", "number", N, DIGITS, returns=cut, examples=("TRUNC(2.9) = 2", "TRUNC(-2.9) = -2"), copies=(3, 0))
-def trunc(site: Site, a: Column, digits: Column | None = None) -> Column:
-    """Cut off after that many decimal places."""
-    return func.trunc(_steady(site, a), _places(digits), type_=NUMERIC)
-
-
-@function(
-    "ROUNDUP",
-    "number",
-    N,
-    DIGITS,
-    returns=cut,
-    examples=("ROUNDUP(2.01) = 3", "ROUNDUP(-2.11, 1) = -2.2"),
-    copies=(4, 0),
-)
-def roundup(site: Site, a: Column, digits: Column | None = None) -> Column:
-    """Rounded away from zero."""
-    a, places = _steady(site, a), _places(digits)
-    down: Column = func.trunc(a, places, type_=NUMERIC)
-    step = func.power(sql.number("10.0"), -places, type_=NUMERIC)
-    return case((a == down, down), else_=func.round(down + func.sign(a, type_=NUMERIC) * step, places, type_=NUMERIC))
-
-
-@function("INT", "number", N, returns=whole, examples=("INT(-2.5) = -3", "INT(1/9*9) = 1"))
-def int_(site: Site, a: Column) -> Column:
-    """The next whole number below."""
-    return func.floor(_steady(site, a), type_=NUMERIC)
-
-
-STEP = Param("step", numeric(), optional=True)
-
-
-def _no_step(site: Site, a: Column, step: Column | None = None) -> Condition | None:
-    if step is None or (isinstance(step, sql.Constant) and step.value):
-        return None
-    return sql.all_of(step == sql.whole(0), a.is_not(None))
-
-
-def _multiple(name: str, doc: str, examples: tuple[str, ...]) -> None:
-    def lower(site: Site, a: Column, step: Column | None = None) -> Column:
-        to_whole = func.ceil if name == "CEILING" else func.floor
-        if step is None:
-            return to_whole(_steady(site, a), type_=NUMERIC)
-        # The magnitude of the step counts, its sign does not.
-        size = func.abs(sql.num(step), type_=NUMERIC)
-        return to_whole(sql.rounded(sql.quotient(_steady(site, a), size), 12), type_=NUMERIC) * size
-
-    lower.__doc__ = doc
-    function(
-        name,
-        "number",
-        N,
-        STEP,
-        returns=cut,
-        errors={"DIV0": _no_step},
-        nulls=True,
-        examples=examples,
-        size=lambda site: (max(x.digits for x in site.lowered) * 2 + 20, max(x.places for x in site.lowered)),
-    )(lower)
-
-
-_multiple(
-    "CEILING",
-    "The next multiple of the step (1) above.",
-    ("CEILING(2.1) = 3", "CEILING(-2.5) = -2", "CEILING(7, 5) = 10", "CEILING(1, 0) -> error"),
-)
-_multiple(
-    "FLOOR",
-    "The next multiple of the step (1) below.",
-    ("FLOOR(2.9) = 2", "FLOOR(-2.5) = -3", "FLOOR(7, 5) = 5", "FLOOR(1/9*9) = 1"),
-)
-
-
-def _by_zero(site: Site, a: Column, b: Column) -> Condition | None:
-    return _no_step(site, a, b)
-
-
-BY = (N, Param("divisor", numeric()))
-
-
-@function(
-    "MOD",
-    "number",
-    *BY,
-    returns=same,
-    errors={"DIV0": _by_zero},
-    nulls=True,
-    examples=("MOD(7, 3) = 1", "MOD(-7, 3) = 2", "MOD(7, -3) = -2", "MOD(1, 0) -> error"),
-    copies=(2, 1),
-)
-def mod(site: Site, a: Column, b: Column) -> Column:
-    """The remainder, with the sign of the divisor."""
-    b = func.nullif(sql.num(b), sql.whole(0), type_=NUMERIC)
-    return func.mod(func.mod(sql.num(a), b, type_=NUMERIC) + b, b, type_=NUMERIC)
-
-
-@function(
-    "QUOTIENT",
-    "number",
-    *BY,
-    returns=whole,
-    errors={"DIV0": _by_zero},
-    nulls=True,
-    size=lambda site: (site.lowered[0].digits + site.lowered[1].places, 0),
-    examples=("QUOTIENT(7, 2) = 3", "QUOTIENT(-7, 2) = -3", "QUOTIENT(1, 0) -> error"),
-)
-def quotient(site: Site, a: Column, b: Column) -> Column:
-    """The whole part of a quotient."""
-    return func.div(sql.num(a), func.nullif(sql.num(b), sql.whole(0)), type_=NUMERIC)
+def _positive(a: Column) -> Column:
+    """The number with 40 places; NULL where it is not above 0."""
+    held = func.nullif(func.greatest(sql.num(a), ZERO, type_=NUMERIC), ZERO, type_=NUMERIC)
+    return held * sql.number(sql.EXACT)
 
 
 @function(
@@ -214,18 +90,208 @@ def quotient(site: Site, a: Column, b: Column) -> Column:
     "number",
     N,
     returns=rough,
-    errors={"NUM": lambda site, a: a < sql.whole(0)},
-    examples=("SQRT(16) = 4", "ROUND(SQRT(2), 6) = 1.414214", "SQRT(-1) -> error"),
+    errors={"NUM": lambda site, a: a < ZERO},
+    nulls=True,
+    examples=("SQRT(16) = 4", "ROUND(SQRT(2), 6) = 1.414214", "SQRT(-1) -> #NUM"),
+    copies=(2, 1),
 )
 def sqrt(site: Site, a: Column) -> Column:
     """The square root, to 18 places; of a negative number an error."""
-    return sql.rounded(func.sqrt(func.abs(sql.num(a)) * sql.number(sql.EXACT), type_=NUMERIC))
+    return sql.rounded(func.sqrt(case((a >= ZERO, sql.num(a) * sql.number(sql.EXACT))), type_=NUMERIC))
 
 
-@rewritten("POWER", "number", N, Param("exponent", numeric()), examples=("POWER(2, 3) = 8", "POWER(4, 0.5) = 2"))
+@rewritten(
+    "POWER",
+    "number",
+    N,
+    Param("exponent", numeric()),
+    examples=("POWER(2, 3) = 8", "POWER(4, 0.5) = 2", "POWER(5, 0) = 1"),
+)
 def power(c: Builder, args: tuple[Node, ...]) -> Node:
     """The number raised to a power: the same as `^`."""
     return c.call("^", *args)
+
+
+LN_TOP = sql.number("147.365445951618923777151453099799309286")
+"""The natural logarithm of 10^64."""
+
+
+@function(
+    "EXP",
+    "number",
+    N,
+    returns=rough,
+    errors={"OVERFLOW": lambda site, a: a > LN_TOP},
+    nulls=True,
+    size=lambda site: (limits.POWER_DIGITS + 1, limits.SCALE),
+    examples=("EXP(0) = 1", "ROUND(EXP(1), 9) = 2.718281828", "EXP(1000) -> #OVERFLOW"),
+    copies=(3, 1),
+)
+def exp(site: Site, a: Column) -> Column:
+    """e raised to that power, to 18 places; above 10^64 an error."""
+    a, tiny = sql.num(a), sql.number(-45)
+    held = case((a < tiny, tiny), (a <= LN_TOP, a))
+    return sql.rounded(func.exp(held * sql.number(sql.EXACT), type_=NUMERIC))
+
+
+@function(
+    "LN",
+    "number",
+    N,
+    returns=rough,
+    errors={"NUM": lambda site, a: a <= ZERO},
+    nulls=True,
+    examples=("LN(1) = 0", "ROUND(LN(86), 7) = 4.4543473", "LN(0) -> #NUM"),
+)
+def ln(site: Site, a: Column) -> Column:
+    """The natural logarithm, to 18 places; an error where the number is not above 0."""
+    return sql.rounded(func.ln(_positive(a), type_=NUMERIC))
+
+
+def _no_log(site: Site, a: Column, base: Column | None = None) -> Condition:
+    if base is None:
+        return a <= ZERO
+    return or_(sql.all_of(a <= ZERO, base.is_not(None)), sql.all_of(base <= ZERO, a.is_not(None)))
+
+
+def _base_one(site: Site, a: Column, base: Column | None = None) -> Condition | None:
+    return None if base is None else sql.all_of(base == ONE, a > ZERO)
+
+
+@function(
+    "LOG",
+    "number",
+    N,
+    Param("base", numeric(), optional=True),
+    returns=rough,
+    errors={"NUM": _no_log, "DIV0": _base_one},
+    nulls=True,
+    size=lambda site: (60, limits.SCALE),
+    examples=("LOG(1000) = 3", "LOG(8, 2) = 3", "LOG(0) -> #NUM", "LOG(5, 1) -> #DIV0"),
+    copies=(1, 3),
+)
+def log(site: Site, a: Column, base: Column | None = None) -> Column:
+    """The logarithm to a base (10), to 18 places; an error where the number or the base is not above 0."""
+    if base is None:
+        return sql.rounded(func.log(sql.number("10"), _positive(a), type_=NUMERIC))
+    return sql.rounded(func.log(func.nullif(_positive(base), ONE, type_=NUMERIC), _positive(a), type_=NUMERIC))
+
+
+@rewritten("LOG10", "number", N, examples=("LOG10(100) = 2", "LOG10(0.001) = -3"))
+def log10(c: Builder, args: tuple[Node, ...]) -> Node:
+    """The logarithm to the base 10."""
+    return c.call("LOG", *args)
+
+
+@function(
+    "PI", "number", returns=lambda args: DECIMAL.blank(False).rough(), examples=("ROUND(PI(), 10) = 3.1415926536",)
+)
+def pi(site: Site) -> Column:
+    """The ratio of a circle's circumference to its diameter, to 18 places."""
+    return sql.number("3.141592653589793238")
+
+
+# -- whole numbers --------------------------------------------------------------------------------------------------
+
+WHOLE = Param("number", frozenset({"integer"}))
+SEVERAL_WHOLE = Param("number", frozenset({"integer"}), repeat=True)
+
+
+def _negative(site: Site, *columns: Column) -> Condition:
+    """One of them is below 0 and none is blank."""
+    blank = [a.is_not(None) for a, arg in zip(columns, site.args, strict=True) if arg.type.nullable]
+    return sql.all_of(or_(*(a < ZERO for a in columns)), *blank)
+
+
+@function(
+    "GCD",
+    "number",
+    SEVERAL_WHOLE,
+    returns=whole,
+    errors={"NUM": _negative},
+    examples=("GCD(24, 36) = 12", "GCD(7, 0) = 7", "GCD(8, -2) -> #NUM"),
+    copies=(1, 2),
+)
+def gcd(site: Site, *numbers: Column) -> Column:
+    """The greatest common divisor; fractions are cut off, a negative number is an error."""
+    return reduce(lambda a, b: func.gcd(a, b, type_=NUMERIC), (sql.num(a) for a in numbers), sql.number(0))
+
+
+@function(
+    "LCM",
+    "number",
+    SEVERAL_WHOLE,
+    returns=whole,
+    errors={"NUM": _negative},
+    size=lambda site: (sum(part.digits for part in site.lowered), 0),
+    examples=("LCM(24, 36) = 72", "LCM(7, 0) = 0", "LCM(8, -2) -> #NUM"),
+    copies=(1, 3),
+)
+def lcm(site: Site, *numbers: Column) -> Column:
+    """The least common multiple; fractions are cut off, a negative number is an error."""
+    return reduce(lambda a, b: func.lcm(a, b, type_=NUMERIC), (sql.num(a) for a in numbers), sql.number(1))
+
+
+FACTORIALS = next(n for n in range(limits.DIGITS) if factorial(n + 1) >= 10**limits.DIGITS)
+"""The last number whose factorial has no more digits than a number may have."""
+
+
+@function(
+    "FACT",
+    "number",
+    WHOLE,
+    returns=whole,
+    errors={"NUM": lambda site, a: a < ZERO, "OVERFLOW": lambda site, a: a > sql.whole(FACTORIALS)},
+    nulls=True,
+    size=lambda site: (limits.DIGITS, 0),
+    examples=("FACT(5) = 120", "FACT(1.9) = 1", "FACT(0) = 1", "FACT(-1) -> #NUM", "FACT(70) -> #OVERFLOW"),
+    copies=(2, 2),
+)
+def fact(site: Site, a: Column) -> Column:
+    """The product of the whole numbers up to this one; fractions are cut off."""
+    a = sql.num(a)
+    return func.factorial(cast(case((a.between(ZERO, sql.whole(FACTORIALS)), a)), BigInteger), type_=NUMERIC)
+
+
+def _no_choice(site: Site, n: Column, k: Column) -> Condition:
+    return or_(sql.all_of(n < ZERO, k.is_not(None)), sql.all_of(k < ZERO, n.is_not(None)), k > n)
+
+
+def _combinations(n: Column, k: Column) -> Column:
+    """The number of combinations; NULL where there is none, 10^100 where there are that many or more."""
+    return func.fieldwright.combinations(sql.num(n), sql.num(k), type_=NUMERIC)
+
+
+@function(
+    "COMBIN",
+    "number",
+    WHOLE,
+    Param("chosen", frozenset({"integer"})),
+    returns=whole,
+    errors={"NUM": _no_choice, "OVERFLOW": lambda site, n, k: _combinations(n, k) == sql.number(TOP)},
+    nulls=True,
+    size=lambda site: (limits.DIGITS, 0),
+    examples=("COMBIN(8, 2) = 28", "COMBIN(5, 0) = 1", "COMBIN(3, 4) -> #NUM"),
+    copies=(1, 4),
+)
+def combin(site: Site, n: Column, k: Column) -> Column:
+    """In how many ways so many things can be chosen out of a number of things; fractions are cut off."""
+    return func.nullif(_combinations(n, k), sql.number(TOP), type_=NUMERIC)
+
+
+@function(
+    "RAND",
+    "number",
+    returns=lambda args: DECIMAL.blank(False),
+    volatility="volatile",
+    contexts=frozenset({"default", "workflow"}),
+    examples=("RAND() >= 0 AND RAND() < 1",),
+)
+def rand(site: Site) -> Column:
+    """A random number from 0 up to, but not including, 1, with 15 places; another one for each record."""
+    # Cut as a float: the cast to numeric keeps 15 digits and would round the largest ones up to 1.
+    parts: Column = func.floor(func.random(type_=Double()) * sql.number("1E+15"), type_=Double())
+    return cast(parts, Numeric) * sql.number("0.000000000000001")
 
 
 # -- several numbers, blanks left out -------------------------------------------------------------------------------
@@ -245,14 +311,18 @@ def _joined(name: str, *, blank: bool, rough: bool = False) -> Callable[[Builder
     return resolve
 
 
-def _all(parts: tuple[Lowered, ...], value: Column, more: int = 0) -> Lowered:
-    return Lowered(
-        value,
-        first(*(part.guard for part in parts)),
-        False,
-        max(part.digits for part in parts) + more,
-        max(part.places for part in parts),
-    )
+def _all(parts: tuple[Lowered, ...], value: Column, digits: int, places: int) -> Lowered:
+    return bounded(Lowered(value, first(*(part.guard for part in parts)), False, digits, places))
+
+
+def _most(parts: tuple[Lowered, ...]) -> tuple[int, int]:
+    """The largest number of digits before and after the point."""
+    return max(part.digits for part in parts), max(part.places for part in parts)
+
+
+def _or_neutral(part: Lowered, arg: Node, neutral: Column) -> Column:
+    value = sql.num(part.value)
+    return func.coalesce(value, neutral, type_=NUMERIC) if arg.type.nullable else value
 
 
 @lazy_function(
@@ -265,11 +335,9 @@ def _all(parts: tuple[Lowered, ...], value: Column, more: int = 0) -> Lowered:
 )
 def sum_(site: Site, *parts: Lowered) -> Lowered:
     """The sum; a blank counts as 0."""
-    terms = [
-        func.coalesce(sql.num(part.value), sql.whole(0), type_=NUMERIC) if arg.type.nullable else sql.num(part.value)
-        for part, arg in zip(parts, site.args, strict=True)
-    ]
-    return _all(parts, sum(terms[1:], terms[0]), len(parts))
+    terms = [_or_neutral(part, arg, ZERO) for part, arg in zip(parts, site.args, strict=True)]
+    digits, places = _most(parts)
+    return _all(parts, sum(terms[1:], terms[0]), digits + len(str(len(parts))), places)
 
 
 @lazy_function(
@@ -281,10 +349,34 @@ def sum_(site: Site, *parts: Lowered) -> Lowered:
     copies=(2, 0),
 )
 def average(site: Site, *parts: Lowered) -> Lowered:
-    """The mean of those that are not blank."""
+    """The mean of those that are not blank, to 18 places."""
     total = sum_.lazy(site, *parts)  # type: ignore[misc]
     count: Column = func.num_nonnulls(*(part.value for part in parts), type_=sql.SQL_TYPES["integer"])
-    return _all(parts, sql.quotient(total.value, count), len(parts))
+    return Lowered(sql.quotient(total.value, count), total.guard, False, total.digits, limits.SCALE)
+
+
+def _product(c: Builder, args: tuple[Node, ...]) -> Node:
+    if sum(arg.type.kind == "money" for arg in args) > 1:
+        return c.fail("E202", None, "money * money has no meaning", "multiply money by a number")
+    return _joined("PRODUCT", blank=True)(c, args)
+
+
+@lazy_function(
+    "PRODUCT",
+    "number",
+    SEVERAL,
+    resolve=_product,
+    examples=("PRODUCT(2, NULL, 3) = 6", "PRODUCT(NULL, NULL) -> NULL"),
+    copies=(2, 2),
+)
+def product(site: Site, *parts: Lowered) -> Lowered:
+    """The product of those that are not blank."""
+    factors = [_or_neutral(part, arg, ONE) for part, arg in zip(parts, site.args, strict=True)]
+    made: Column = reduce(lambda a, b: a * b, factors)
+    if site.call.type.nullable:
+        count: Column = func.num_nonnulls(*(part.value for part in parts), type_=sql.SQL_TYPES["integer"])
+        made = case((count > ZERO, made))
+    return _all(parts, made, sum(part.digits for part in parts), sum(part.places for part in parts))
 
 
 def _extreme(name: str, doc: str, examples: tuple[str, ...]) -> None:
@@ -293,7 +385,8 @@ def _extreme(name: str, doc: str, examples: tuple[str, ...]) -> None:
     def lower(site: Site, *parts: Lowered) -> Lowered:
         of = site.call.type
         columns = [sql.num(p.value) if of.number else sql.ordered(p.value, of) for p in parts]
-        return _all(parts, pick(*columns, type_=parts[0].value.type if not of.number else NUMERIC))
+        value: Column = pick(*columns, type_=parts[0].value.type if not of.number else NUMERIC)
+        return Lowered(value, first(*(part.guard for part in parts)), False, *_most(parts))
 
     lower.__doc__ = doc
     lazy_function(name, "number", COMPARABLE, resolve=_joined(name, blank=True), examples=examples)(lower)
@@ -305,3 +398,23 @@ _extreme(
     "The largest of those that are not blank.",
     ("MAX(3, NULL, 2) = 3", "MAX(@2024-01-01, @2024-02-01) = @2024-02-01"),
 )
+
+
+@function(
+    "CLAMP",
+    "number",
+    N,
+    Param("low", numeric()),
+    Param("high", numeric()),
+    returns=_common,
+    examples=("CLAMP(7, 1, 5) = 5", "CLAMP(-1, 0, 5) = 0", "CLAMP(NULL, 0, 5) -> NULL"),
+    copies=(2, 0),
+)
+def clamp(site: Site, a: Column, low: Column, high: Column) -> Column:
+    """The number held between two bounds; where they are crossed the lower one counts."""
+    columns = tuple(sql.num(x) for x in (a, low, high))
+    held = func.greatest(columns[1], func.least(columns[0], columns[2], type_=NUMERIC), type_=NUMERIC)
+    # LEAST and GREATEST skip blanks, and an operand that is an error may be NULL too.
+    parts = zip(columns, site.args, site.lowered, strict=True)
+    blank = [x.is_(None) for x, arg, part in parts if arg.type.nullable or part.guard is not None]
+    return case((or_(*blank), None), else_=held) if blank else held

@@ -43,7 +43,9 @@ REMEDY = {
     ("date", "datetime"): "convert the date-time with DATEVALUE()",
     ("date", "text"): "write dates as @2024-01-31, or convert with DATEVALUE()",
     ("datetime", "text"): "write date-times as @2024-01-31T14:30",
-    ("boolean", "number"): "use IF(condition, 1, 0)",
+    ("boolean", "number"): "a condition stands alone; as a number it is IF(condition, 1, 0)",
+    ("date", "number"): "compare a part of it, such as YEAR(date), or write dates as @2024-01-31",
+    ("datetime", "number"): "compare a part of it, such as YEAR(moment), or write @2024-01-31T14:30",
     ("boolean", "text"): "use TRUE and FALSE without quotes",
     ("select", "text"): "compare with an option, or convert with TEXT()",
     ("duration", "number"): "write 48hours, or convert with HOURS() or DAYS()",
@@ -178,18 +180,16 @@ def _temporal(c: Builder, op: str, made: Type, a: Node, b: Node) -> Node:
     return Call(_flags(made, a, b, rough=op == "/"), op, (a, b))
 
 
-def _too_big(value: Column) -> Condition:
-    return func.abs(value) >= sql.number(Decimal(10) ** limits.DIGITS)
+TOP = Decimal(1).scaleb(limits.DIGITS)
 
 
 def bounded(lowered: Lowered) -> Lowered:
     """A number that may have outgrown the limit: an error then. Left alone where its static size is small."""
     if lowered.digits <= limits.DIGITS:
         return lowered
-    big = _too_big(lowered.value)
     return Lowered(
-        case((big, None), else_=lowered.value),
-        first(lowered.guard, raises("OVERFLOW", big)),
+        sql.Below(lowered.value, TOP),
+        first(lowered.guard, raises("OVERFLOW", func.abs(lowered.value) >= sql.number(TOP))),
         lowered.nulls or lowered.guard is None,
         limits.DIGITS,
         lowered.places,
@@ -251,6 +251,7 @@ def subtract(site: Site, a: Column, b: Column) -> Column:
     size=_size_product,
     operator=True,
     examples=("2 * 3 = 6", "0.1 * 3 = 0.3"),
+    copies=(1, 2),
 )
 def multiply(site: Site, a: Column, b: Column) -> Column:
     """Product; exact."""
@@ -321,14 +322,11 @@ def percent(site: Site, a: Column) -> Column:
 
 # -- power ----------------------------------------------------------------------------------------------------------
 
-
-def _exponent(a: Column, b: Column) -> Column:
-    """b * ln|a|, or 0 where a is 0: the natural logarithm of the result's size."""
-    size = func.nullif(func.abs(a, type_=Numeric()), sql.whole(0), type_=Numeric())
-    return b * func.coalesce(func.ln(size, type_=Numeric()), sql.whole(0), type_=Numeric())
-
-
-LN_LIMIT = sql.number("147.36544595161")
+POWER_TOP = Decimal(f"{10**limits.POWER_DIGITS}.{1:0{limits.SCALE}}")
+"""The first number above 10^64."""
+LN_LIMIT, LN_TINY = sql.number("147.4"), sql.number(-45)
+"""Natural logarithms a little above 10^64, and of what rounds to 0."""
+LONG = sql.number("0." + "0" * 40)
 
 
 def _small_power(b: Column) -> int | None:
@@ -337,22 +335,52 @@ def _small_power(b: Column) -> int | None:
     return int(b.value) if fits else None
 
 
-def no_power(site: Site, a: Column, b: Column) -> Condition | None:
-    a, small = sql.num(a), _small_power(b)
-    if small:
-        bound = Decimal(10) ** (Decimal(limits.POWER_DIGITS) / small)
-        return None if site.lowered[0].digits * small <= limits.POWER_DIGITS else func.abs(a) > sql.number(bound)
-    b = sql.num(b)
+def _size_of_power(a: Column, b: Column) -> Column:
+    """b * ln|a|, or 0 where a is 0: the natural logarithm of the result's size."""
+    size = func.nullif(func.abs(a, type_=Numeric()), sql.whole(0), type_=Numeric())
+    return b * func.coalesce(func.ln(size, type_=Numeric()), sql.whole(0), type_=Numeric())
+
+
+def _real(a: Column, b: Column) -> Condition:
+    """Whether the power is a real number."""
     return or_(
-        sql.all_of(a == sql.whole(0), b < sql.whole(0)),
-        sql.all_of(a < sql.whole(0), b != func.trunc(b)),
-        _exponent(a, b) > LN_LIMIT,
+        a > sql.whole(0),
+        sql.all_of(a < sql.whole(0), b == func.trunc(b)),
+        sql.all_of(a == sql.whole(0), b > sql.whole(0)),
     )
 
 
-def _size_power(site: Site) -> tuple[int, int]:
-    small = _small_power(site.lowered[1].value)
-    return max(limits.POWER_DIGITS + 1, site.lowered[0].digits * (small or 0)), limits.SCALE
+def _raised(a: Column, b: Column) -> Column:
+    """The power to 18 places; NULL where it is not a real number or far too large."""
+    a, b, small = sql.num(a), sql.num(b), _small_power(b)
+    if small:
+        return sql.rounded(func.power(a + LONG, b, type_=Numeric()))
+    size, real = _size_of_power(a, b), _real(a, b)
+    # An operand is made NULL, not the call put behind CASE: PostgreSQL may compute early.
+    base = case((sql.all_of(real, size.between(LN_TINY, LN_LIMIT)), a + LONG))
+    made = sql.rounded(func.power(base, b, type_=Numeric()))
+    return case((sql.all_of(real, size < LN_TINY), sql.whole(0)), else_=made)
+
+
+def _above_top(site: Site, a: Column, b: Column) -> Condition | None:
+    high = func.abs(_raised(a, b), type_=Numeric()) >= sql.number(POWER_TOP)
+    if small := _small_power(b):
+        return None if site.lowered[0].digits * small <= limits.POWER_DIGITS else high
+    a, b = sql.num(a), sql.num(b)
+    return or_(sql.all_of(_real(a, b), _size_of_power(a, b) > LN_LIMIT), high)
+
+
+def _not_real(site: Site, a: Column, b: Column) -> Condition | None:
+    if _small_power(b):
+        return None
+    a, b = sql.num(a), sql.num(b)
+    return or_(
+        sql.all_of(a < sql.whole(0), b != func.trunc(b)), sql.all_of(a == sql.whole(0), b == sql.whole(0))
+    )
+
+
+def _zero_below(site: Site, a: Column, b: Column) -> Condition | None:
+    return None if _small_power(b) else sql.all_of(sql.num(a) == sql.whole(0), sql.num(b) < sql.whole(0))
 
 
 @function(
@@ -360,29 +388,26 @@ def _size_power(site: Site) -> tuple[int, int]:
     "operators",
     *ANY2,
     resolve=_arithmetic("^"),
-    errors={"NUM": no_power},
-    size=_size_power,
+    errors={"DIV0": _zero_below, "NUM": _not_real, "OVERFLOW": _above_top},
+    nulls=True,
+    size=lambda site: (limits.POWER_DIGITS + 1, limits.SCALE),
     operator=True,
-    examples=("2 ^ 10 = 1024", "2 ^ 3 ^ 2 = 64", "-2 ^ 2 = 4", "0 ^ -1 -> error", "10 ^ 100 -> error"),
-    copies=(11, 5),
+    examples=(
+        "2 ^ 10 = 1024",
+        "2 ^ 3 ^ 2 = 64",
+        "-2 ^ 2 = 4",
+        "0 ^ -1 -> #DIV0",
+        "0 ^ 0 -> #NUM",
+        "(-8) ^ 0.5 -> #NUM",
+        "10 ^ 65 -> #OVERFLOW",
+    ),
+    copies=(11, 24),
 )
 def power(site: Site, a: Column, b: Column) -> Column:
-    """Power, to 18 places; leftmost first. An error where it is not a real number or beyond 10^64."""
-    a, zero, one = sql.num(a), sql.number("0." + "0" * 40), sql.number(sql.EXACT)
-    if _small_power(b):
-        return sql.rounded(func.power(a + zero, sql.num(b), type_=Numeric()))
-    b = sql.num(b)
-    size = _exponent(a, b)
-    sound = sql.all_of(
-        size.between(-LN_LIMIT, LN_LIMIT),
-        or_(a >= sql.whole(0), b == func.trunc(b)),
-        or_(a != sql.whole(0), b >= sql.whole(0)),
-    )
-    # Both operands are made harmless, not the call put behind CASE: PostgreSQL may compute early.
-    base = case((a.is_(None), None), (sound, a + zero), else_=one)
-    exponent = case((b.is_(None), None), (sound, b), else_=zero)
-    tiny = size < -LN_LIMIT
-    return case((tiny, sql.whole(0)), else_=sql.rounded(func.power(base, exponent, type_=Numeric())))
+    """Power, to 18 places; leftmost first. An error where it is not a real number (0 ^ 0 too) or above 10^64."""
+    small = _small_power(b)
+    made = _raised(a, b)
+    return made if small and site.lowered[0].digits * small <= limits.POWER_DIGITS else sql.Below(made, POWER_TOP)
 
 
 # -- text -----------------------------------------------------------------------------------------------------------
@@ -418,7 +443,7 @@ def concat(site: Site, *parts: Lowered) -> Lowered:
     length = sum(part.digits for part in parts)
     guard = first(*(part.guard for part in parts))
     value = sql.or_blank(value) if site.call.type.nullable else value
-    if length > 10 * limits.TEXT_CHARACTERS:
+    if length > limits.JOINED_CHARACTERS:
         lengths = [func.coalesce(func.length(part.value), sql.whole(0), type_=Integer()) for part in parts]
         total = sum(lengths[1:], lengths[0])
         long = total > sql.whole(limits.TEXT_CHARACTERS)

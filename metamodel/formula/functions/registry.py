@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from metamodel.formula import limits
 from metamodel.formula.functions.guard import Guard
 from metamodel.formula.scope import Scope, Where
-from metamodel.formula.typed import Node
+from metamodel.formula.typed import Aggregate, Node
 from metamodel.formula.types import NUMBERS, Kind, Type
 
 ENTRY_POINTS = "fieldwright.functions"
@@ -70,7 +70,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter. `kinds` empty: any scalar. `constant`: a literal is required (`choices`: one of these texts)."""
+    """A parameter. `kinds` empty: any scalar. `constant`: a literal is required (`choices`: one of these texts).
+
+    `written`: a name that stands for itself (`ORG(currency)`); the function gets it as a literal text.
+    `of`: of an aggregate's parameters one is the "set", and an expression over its "row"s is told from a plain "value".
+    """
 
     name: str
     kinds: frozenset[Kind] = ANY
@@ -78,6 +82,8 @@ class Param:
     repeat: bool = False
     constant: bool = False
     choices: tuple[str, ...] = ()
+    written: bool = False
+    of: Literal["value", "row", "set"] = "value"
 
 
 class Builder(Protocol):
@@ -100,6 +106,16 @@ class Builder(Protocol):
     def old(self, node: Node | None) -> Node:
         """The old image of a field, or of the record's id where `node` is None."""
 
+    def record(self) -> Node:
+        """The id of the record that the formula belongs to; noted and poisoned where there is none."""
+
+    def user(self, name: str) -> Node:
+        """A field of the user (`id` is his own); problems are noted."""
+
+    def outward(self, node: Node) -> Node:
+        """An expression as it is written inside a set, over the rows around it. Noted and poisoned where there is no
+        row, or where it aggregates a set itself."""
+
 
 Strict: TypeAlias = Callable[..., Column]
 Fails: TypeAlias = Callable[..., "Condition | None"]
@@ -119,6 +135,7 @@ class Function:
     `resolve(builder, args)` types (or rewrites) the call where parameters can not say it. `copies`: how often an
     argument is written in the value and in the guard at most, so that the size of the SQL is known before it is made.
     `raw`: under `blanks: zero` a field that is an argument itself stays as it is, because the function asks for blanks.
+    `uses` are examples that need a record or a user to have a value.
     """
 
     name: str
@@ -140,6 +157,7 @@ class Function:
     contexts: frozenset[Where] = EVERYWHERE
     aliases: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
     @property
     def least(self) -> int:
@@ -154,25 +172,53 @@ class Function:
     @property
     def signature(self) -> str:
         """The call as documentation shows it: `ROUND(number, [digits])`."""
-        shown = [f"[{p.name}]" if p.optional else p.name for p in self.params]
-        return f"{self.name}({', '.join(shown)}{', ...' if self.most is None else ''})"
+        return _signature(self.name, self.params)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The rows of a set as the lowering of an aggregate sees them: its expressions over a row (`values`, in the order
+    of its row parameters), the condition on the rows that count (None: all), and the row's id."""
+
+    values: tuple[Column, ...]
+    where: Condition | None
+    id: Column
+
+    def rows(self, aggregated: Any, *also: Condition) -> Column:
+        """An SQL aggregate over the rows that count, and for which `also` holds."""
+        conditions = (*(() if self.where is None else (self.where,)), *also)
+        return aggregated.filter(*conditions) if conditions else aggregated  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """An aggregate over a set of rows. `takes`: the kinds of its value (empty: any); `value` tells whether one is
-    needed. `sql(site, value, where, order)` is an SQL aggregate expression: `where` a condition or None, `order` the
-    columns that FIRST and LAST sort by (the `by` expression, then the row's id)."""
+    """An aggregate over a set of rows. Its `params` are in the order they are written in: the set, expressions over
+    its rows (the first of them may stand behind the set: `lines.amount`), and plain values of the row around the set.
+
+    `sql(site, over)` is an SQL aggregate expression, `errors` as a function's, of (site, over). What makes the result
+    of the aggregate `made` and of the plain values is `resolve(builder, made, values)`. `shown`: the first row
+    expression is taken as its text. `whole`: the set may be the name of an object. `copies`: how often `sql` and
+    `errors` write an argument; `power`: how many numbers of a row are multiplied with each other at most.
+    """
 
     name: str
     doc: str
-    sql: Callable[[Site, Column | None, Condition | None, Sequence[Column]], Column]
-    returns: Callable[[Type | None], Type]
-    takes: frozenset[Kind] = ANY
-    value: Literal["none", "optional", "required"] = "required"
-    ordered: bool = False
+    params: tuple[Param, ...]
+    sql: Callable[[Site, Over], Column]
+    returns: Callable[[tuple[Node, ...]], Type]
+    errors: Mapping[str, Callable[[Site, Over], Condition | None]] = field(default_factory=dict)
+    resolve: Callable[[Builder, Aggregate, tuple[Node, ...]], Node] | None = None
+    shown: bool = False
+    whole: bool = False
+    copies: int = 1
+    power: int = 1
     aliases: tuple[str, ...] = ()
     examples: tuple[str, ...] = field(default=())
+
+    @property
+    def signature(self) -> str:
+        """The call as documentation shows it: `PERCENTILE(set, value, p)`."""
+        return _signature(self.name, self.params)
 
 
 class BrokenPlugin(Exception):
@@ -182,6 +228,7 @@ class BrokenPlugin(Exception):
 FUNCTIONS: dict[str, Function] = {}
 AGGREGATES: dict[str, Aggregation] = {}
 _ALIASES: dict[str, str] = {}
+_AGGREGATE_ALIASES: dict[str, str] = {}
 
 
 def function(name: str, group: str, *params: Param, **declared: Any) -> Callable[[Strict], Function]:
@@ -214,12 +261,18 @@ def rewritten(name: str, group: str, *params: Param, **declared: Any) -> Callabl
     return declare
 
 
-def aggregation(name: str, **declared: Any) -> Callable[[Callable[..., Column]], Aggregation]:
+def _signature(name: str, params: tuple[Param, ...]) -> str:
+    shown = [f"[{p.name}]" if p.optional else p.name for p in params]
+    return f"{name}({', '.join(shown)}{', ...' if params and params[-1].repeat else ''})"
+
+
+def aggregation(name: str, *params: Param, **declared: Any) -> Callable[[Callable[..., Column]], Aggregation]:
     """Declare an aggregate by its lowering; the docstring is its documentation."""
 
     def declare(sql: Callable[..., Column]) -> Aggregation:
-        made = Aggregation(name=name, doc=(sql.__doc__ or "").strip(), sql=sql, **declared)
+        made = Aggregation(name=name, doc=(sql.__doc__ or "").strip(), params=params, sql=sql, **declared)
         AGGREGATES[name] = made
+        _AGGREGATE_ALIASES.update(dict.fromkeys((name, *made.aliases), name))
         return made
 
     return declare
@@ -246,13 +299,19 @@ def lookup(name: str) -> Function | None:
 
 
 def aggregate(name: str) -> Aggregation | None:
-    """The aggregate of that name (any case)."""
-    return AGGREGATES.get(name.upper())
+    """The aggregate of that name (any case, aliases too)."""
+    return AGGREGATES.get(_AGGREGATE_ALIASES.get(name.upper(), ""))
 
 
 def names() -> Collection[str]:
     """Every name that may be written, operators left out."""
-    return sorted({n for n, f in _ALIASES.items() if not FUNCTIONS[f].operator} | set(AGGREGATES) | set(_declared()))
+    scalar = {name for name, function in _ALIASES.items() if not FUNCTIONS[function].operator}
+    return sorted(scalar | set(_AGGREGATE_ALIASES) | set(_declared()))
+
+
+def plugins() -> Collection[str]:
+    """The names of the functions that installed packages declare, in lower case."""
+    return _declared().keys()
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Date,
     DateTime,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     extract,
     false,
     func,
+    literal_column,
     true,
     type_coerce,
 )
@@ -63,7 +65,8 @@ def _render(element: Constant, compiler: Any, **_: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
-        plain = str(value) if isinstance(value, int) else format(value, "f")
+        powers = isinstance(value, Decimal) and value.as_tuple().digits == (1,) and value > 1
+        plain = str(value) if isinstance(value, int) or powers else format(value, "f")
         if isinstance(value, int) and isinstance(element.type, Numeric) and not isinstance(element.type, Integer):
             return f"CAST({plain} AS NUMERIC)"
         return f"({plain})" if value < 0 else plain
@@ -100,6 +103,49 @@ def _render_element(element: Element, compiler: Any, **kw: Any) -> str:
     return f"({compiler.process(element.of, **kw)})[{compiler.process(element.index, **kw)}]"
 
 
+class OfElements(ColumnElement[Any]):
+    """What `body` makes of the elements of an array, written with `element` and `POSITION`; `once`: each value
+    counts once, where it first stands."""
+
+    inherit_cache = False
+
+    def __init__(self, of: Column, body: Column, sql_type: TypeEngine[Any], *, once: bool = False) -> None:
+        self.of, self.body, self.type, self.once = of, body, sql_type, once
+
+
+@compiles(OfElements)
+def _render_of_elements(made: OfElements, compiler: Any, **kw: Any) -> str:
+    source = f"unnest({compiler.process(made.of, **kw)}) WITH ORDINALITY AS _e(v, i)"
+    if made.once:
+        source = f"(SELECT _e.v, min(_e.i) AS i FROM {source} GROUP BY _e.v) AS _e"
+    return f"(SELECT {compiler.process(made.body, **kw)} FROM {source})"
+
+
+POSITION = literal_column("_e.i", BigInteger())
+
+
+def element(sql_type: TypeEngine[Any]) -> Column:
+    """The element of the array that `OfElements` goes through."""
+    return literal_column("_e.v", sql_type)
+
+
+class Below(ColumnElement[Any]):
+    """The number where its magnitude is less than `top`, else NULL; it is written and computed once."""
+
+    inherit_cache = False
+
+    def __init__(self, of: Column, top: Decimal) -> None:
+        self.of, self.top, self.type = of, top, Numeric()
+
+
+@compiles(Below)
+def _render_below(made: Below, compiler: Any, **kw: Any) -> str:
+    top = compiler.process(number(made.top), **kw)
+    # GREATEST and LEAST skip blanks: NULL becomes the lower bound, and that NULL again.
+    held = f"LEAST(GREATEST({compiler.process(made.of, **kw)}, -{top}), {top})"
+    return f"NULLIF(NULLIF({held}, {top}), -{top})"
+
+
 SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "text": Text(),
     "select": Text(),
@@ -115,6 +161,7 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "period": Integer(),
     "reference": Uuid(),
     "list": ARRAY(Text()),
+    "geo": ARRAY(Numeric()),
     "null": Text(),
 }
 

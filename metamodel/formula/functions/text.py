@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Callable
 
-from sqlalchemy import Boolean, Integer, Numeric, Text, case, cast, func
+from sqlalchemy import Boolean, Integer, Text, case, func
 
 from metamodel.formula import limits
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.guard import first, raises
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
-    Lowered,
+    Condition,
     Param,
     Site,
     function,
-    lazy_function,
     rewritten,
 )
-from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import BOOLEAN, DECIMAL, INTEGER, TEXT, Type
+from metamodel.formula.typed import Node
+from metamodel.formula.types import BOOLEAN, INTEGER, TEXT, Type
 
 T = Param("text", frozenset({"text"}))
+PART = Param("part", frozenset({"text"}))
 COUNT = Param("count", frozenset({"integer"}))
+ONE = Param("count", frozenset({"integer"}), optional=True)
+START = Param("start", frozenset({"integer"}))
 MAX = limits.TEXT_CHARACTERS
+FAR = 1_000_000_000
+"""A position behind every text; the sum of two is still an `integer`."""
 
 
 def blankable(args: tuple[Node, ...]) -> Type:
@@ -33,53 +35,133 @@ def blankable(args: tuple[Node, ...]) -> Type:
     return TEXT
 
 
-@function("LEN", "text", T, returns=INTEGER, examples=('LEN("abc") = 3', "LEN(NULL) -> NULL"))
+def same_blanks(args: tuple[Node, ...]) -> Type:
+    """A text that is blank only where an argument is."""
+    return TEXT.blank(any(arg.type.nullable for arg in args))
+
+
+def length(text: Column) -> Column:
+    """The number of code points."""
+    return func.length(text, type_=Integer())
+
+
+def position(text: Column, part: Column) -> Column:
+    """Where the part begins in the text, the first place being 1; 0 where it does not occur."""
+    return func.strpos(text, part, type_=Integer())
+
+
+def replaced(text: Column, old: Column, new: Column) -> Column:
+    """Every occurrence of `old` replaced."""
+    return func.replace(text, old, new, type_=Text())
+
+
+def filled(column: Column, node: Node) -> Column:
+    """The text, blank as the empty one."""
+    return sql.filled(column, node.type.nullable)
+
+
+def grows(factor: int, more: int = 0) -> Callable[[Site], tuple[int, int]]:
+    """The size of a text that is at most so many times as long as the first argument."""
+    return lambda site: (min(site.lowered[0].digits * factor + more, MAX), 0)
+
+
+def too_long(make: Callable[..., Column], factor: int, more: int = 0) -> Callable[..., Condition | None]:
+    """The error of a result longer than the limit, where its static size does not exclude that."""
+
+    def fails(site: Site, *columns: Column) -> Condition | None:
+        if site.lowered[0].digits * factor + more <= MAX:
+            return None
+        return length(make(site, *columns)) > sql.whole(MAX)
+
+    return fails
+
+
+# -- pieces ---------------------------------------------------------------------------------------------------------
+
+
+@function("LEN", "text", T, returns=INTEGER, examples=('LEN("abc") = 3', 'LEN("a😀") = 2', "LEN(NULL) -> NULL"))
 def len_(site: Site, text: Column) -> Column:
     """The number of characters."""
-    return func.length(text, type_=Integer())
+    return length(text)
+
+
+def _count(count: Column | None) -> Column:
+    return sql.whole(1) if count is None else sql.small_int(count, 0, FAR)
 
 
 @function(
     "LEFT",
     "text",
     T,
-    COUNT,
+    ONE,
     returns=blankable,
-    examples=('LEFT("abc", 2) = "ab"', 'LEFT("abc", -1) -> NULL'),
+    examples=('LEFT("abc", 2) = "ab"', 'LEFT("abc", 9) = "abc"', 'LEFT("abc", -1) -> NULL'),
     copies=(3, 0),
 )
-def left(site: Site, text: Column, count: Column) -> Column:
-    """The first characters."""
-    return sql.or_blank(func.left(text, sql.small_int(count, 0, MAX), type_=Text()))
+def left(site: Site, text: Column, count: Column | None = None) -> Column:
+    """The first characters: so many, or one."""
+    return sql.or_blank(func.left(text, _count(count), type_=Text()))
 
 
 @function(
     "RIGHT",
     "text",
     T,
-    COUNT,
+    ONE,
     returns=blankable,
-    examples=('RIGHT("abc", 2) = "bc"', 'RIGHT("abc", 9) = "abc"'),
+    examples=('RIGHT("abc", 2) = "bc"', 'RIGHT("abc", 9) = "abc"', 'RIGHT("abc", 0) -> NULL'),
     copies=(3, 0),
 )
-def right(site: Site, text: Column, count: Column) -> Column:
-    """The last characters."""
-    return sql.or_blank(func.right(text, sql.small_int(count, 0, MAX), type_=Text()))
+def right(site: Site, text: Column, count: Column | None = None) -> Column:
+    """The last characters: so many, or one."""
+    return sql.or_blank(func.right(text, _count(count), type_=Text()))
 
 
 @function(
     "MID",
     "text",
     T,
-    Param("start", frozenset({"integer"})),
+    START,
     COUNT,
     returns=blankable,
-    examples=('MID("abcd", 2, 2) = "bc"', 'MID("abcd", 9, 1) -> NULL'),
+    examples=('MID("abcd", 2, 2) = "bc"', 'MID("abcd", 9, 1) -> NULL', 'MID("abcd", 0, 2) = "ab"'),
     copies=(3, 0),
 )
 def mid(site: Site, text: Column, start: Column, count: Column) -> Column:
     """`count` characters from position `start`, the first being 1. A start below 1 is taken as 1."""
-    return sql.or_blank(func.substr(text, sql.small_int(start, 1, MAX), sql.small_int(count, 0, MAX), type_=Text()))
+    return sql.or_blank(func.substr(text, sql.small_int(start, 1, FAR), sql.small_int(count, 0, FAR), type_=Text()))
+
+
+@function(
+    "TEXTBEFORE",
+    "text",
+    T,
+    PART,
+    returns=blankable,
+    examples=('TEXTBEFORE("a.b.c", ".") = "a"', 'TEXTBEFORE("abc", "x") -> NULL'),
+    copies=(2, 0),
+)
+def textbefore(site: Site, text: Column, part: Column) -> Column:
+    """What stands before the first occurrence of the part; blank where it does not occur."""
+    return sql.or_blank(func.left(text, func.greatest(position(text, part) - sql.whole(1), sql.whole(0)), type_=Text()))
+
+
+@function(
+    "TEXTAFTER",
+    "text",
+    T,
+    PART,
+    returns=blankable,
+    examples=('TEXTAFTER("a.b.c", ".") = "b.c"', 'TEXTAFTER("abc", "x") -> NULL'),
+    copies=(3, 0),
+)
+def textafter(site: Site, text: Column, part: Column) -> Column:
+    """What stands after the first occurrence of the part; blank where it does not occur."""
+    at = position(text, part)
+    return sql.or_blank(case((at > sql.whole(0), func.substr(text, at + length(part), type_=Text()))))
+
+
+# -- case and spaces ------------------------------------------------------------------------------------------------
 
 
 def _cased(site: Site, text: Column) -> Column:
@@ -103,47 +185,73 @@ def lower(site: Site, text: Column) -> Column:
     return func.lower(_cased(site, text), type_=Text()).collate("C")
 
 
-@function("TRIM", "text", T, returns=blankable, examples=('TRIM("  a b ") = "a b"', 'TRIM("  ") -> NULL'))
+BREAK = "\ufdd0"
+"""A code point that no text holds. After every other character than a letter or its accent it makes the servers'
+notions of a word one."""
+
+
+@function(
+    "PROPER",
+    "text",
+    T,
+    returns=TEXT,
+    size=_tripled,
+    aliases=("INITCAP",),
+    examples=('PROPER("o\'neil-SMITH") = "O\'Neil-Smith"', 'PROPER("76budget") = "76Budget"'),
+)
+def proper(site: Site, text: Column) -> Column:
+    """The first letter of every word in upper case, the others in lower case; a word is a run of letters."""
+    marked = func.regexp_replace(
+        _cased(site, text),
+        sql.text("([^[:alpha:]\u0300-\u036f])"),
+        sql.text("\\1" + BREAK),
+        sql.text("g"),
+        type_=Text(),
+    )
+    return replaced(func.initcap(_cased(site, marked), type_=Text()), sql.text(BREAK), sql.text("")).collate("C")
+
+
+@function("fold", "text", T, returns=TEXT, operator=True)
+def fold(site: Site, text: Column) -> Column:
+    """For comparison without case. One code point stays one, so that positions are those of the text; hence the
+    dotted capital I and the sigmas, whose lower case is longer or depends on what follows, are set apart."""
+    even = func.translate(text, sql.text("\u0130\u03a3\u03c2"), sql.text("i\u03c3\u03c3"), type_=Text())
+    return func.lower(_cased(site, even), type_=Text()).collate("C")
+
+
+@function("TRIM", "text", T, returns=blankable, examples=('TRIM("  a  b ") = "a  b"', 'TRIM("  ") -> NULL'))
 def trim(site: Site, text: Column) -> Column:
     """Without spaces at both ends."""
     return sql.or_blank(func.btrim(text, type_=Text()))
 
 
-def _grown(text: Column, old: Column, new: Column) -> Column:
-    """The length that a replacement will give."""
-    without = func.length(func.replace(text, old, sql.text("")), type_=Integer())
-    found = (func.length(text, type_=Integer()) - without) / func.nullif(
-        func.length(old), sql.whole(0), type_=Integer()
-    )
-    return func.length(text, type_=Integer()) + sql.num(found) * (func.length(new, type_=Integer()) - func.length(old))
+@function("TRIMALL", "text", T, returns=blankable, examples=('TRIMALL("  a   b ") = "a b"', 'TRIMALL("  ") -> NULL'))
+def trimall(site: Site, text: Column) -> Column:
+    """Without spaces at both ends, and one for several between words."""
+    runs = (sql.text(" +"), sql.text(" "), sql.text("g"))
+    return sql.or_blank(func.btrim(func.regexp_replace(text, *runs, type_=Text()), type_=Text()))
 
 
-@lazy_function(
-    "SUBSTITUTE",
-    "text",
-    T,
-    Param("old", frozenset({"text"})),
-    Param("new", frozenset({"text"})),
-    returns=blankable,
-    examples=('SUBSTITUTE("a-b-c", "-", "+") = "a+b+c"', 'SUBSTITUTE("a-b", "-", "") = "ab"'),
-    copies=(6, 6),
-)
-def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered:
-    """Every occurrence of `old` replaced by `new`; a blank `new` removes it."""
-    put = sql.filled(new.value, site.args[2].type.nullable)
-    guard = first(text.guard, old.guard, new.guard)
-    value: Column = sql.or_blank(func.replace(text.value, old.value, put, type_=Text()))
-    both = isinstance(old.value, sql.Constant) and isinstance(put, sql.Constant)
-    if not (both and len(put.value) <= len(old.value.value or "")):
-        long = _grown(text.value, old.value, put) > sql.whole(MAX)
-        value, guard = case((long, None), else_=value), first(guard, raises("LIMIT", long))
-    return Lowered(value, guard, digits=MAX)
+@function("CLEAN", "text", T, returns=blankable, examples=('CLEAN("a\\n\\tb") = "ab"', 'CLEAN("\\n") -> NULL'))
+def clean(site: Site, text: Column) -> Column:
+    """Without control characters (code points 1 to 31), line breaks among them."""
+    controls = "".join(map(chr, range(1, 32)))
+    return sql.or_blank(func.translate(text, sql.text(controls), sql.text(""), type_=Text()))
+
+
+@function("REVERSE", "text", T, returns=TEXT, examples=('REVERSE("abc") = "cba"',))
+def reverse(site: Site, text: Column) -> Column:
+    """The characters in the other direction."""
+    return func.reverse(text, type_=Text())
+
+
+# -- search ---------------------------------------------------------------------------------------------------------
 
 
 @function(
     "FIND",
     "text",
-    Param("part", frozenset({"text"})),
+    PART,
     T,
     Param("start", frozenset({"integer"}), optional=True),
     returns=INTEGER,
@@ -153,19 +261,16 @@ def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered) -> Lowered
 def find(site: Site, part: Column, text: Column, start: Column | None = None) -> Column:
     """The position of the first occurrence from `start` on, the first character being 1; 0 where there is none."""
     if start is None:
-        return func.strpos(text, part, type_=Integer())
-    begin = sql.small_int(start, 1, MAX)
-    found = func.strpos(func.substr(text, begin), part, type_=Integer())
+        return position(text, part)
+    begin = sql.small_int(start, 1, FAR)
+    found = position(func.substr(text, begin, type_=Text()), part)
     return case((found > sql.whole(0), found + begin - sql.whole(1)), else_=found)
-
-
-PART = Param("part", frozenset({"text"}))
 
 
 @function("CONTAINS", "text", T, PART, returns=BOOLEAN, examples=('CONTAINS("abc", "b")', 'NOT CONTAINS(NULL, "b")'))
 def contains(site: Site, text: Column, part: Column) -> Column:
     """Whether the part occurs in the text; with a blank operand FALSE."""
-    return func.strpos(text, part, type_=Integer()) > sql.whole(0)
+    return position(text, part) > sql.whole(0)
 
 
 @function(
@@ -178,7 +283,7 @@ def contains(site: Site, text: Column, part: Column) -> Column:
     examples=('BEGINS("abc", "ab")', 'NOT BEGINS("abc", "b")'),
 )
 def begins(site: Site, text: Column, part: Column) -> Column:
-    """Whether the text begins with the part."""
+    """Whether the text begins with the part; with a blank operand FALSE."""
     return func.starts_with(text, part, type_=Boolean())
 
 
@@ -186,158 +291,40 @@ def begins(site: Site, text: Column, part: Column) -> Column:
     "ENDS", "text", T, PART, returns=BOOLEAN, aliases=("ENDSWITH",), examples=('ENDS("abc", "bc")',), copies=(2, 0)
 )
 def ends(site: Site, text: Column, part: Column) -> Column:
-    """Whether the text ends with the part."""
-    return func.right(text, func.length(part), type_=Text()) == part
+    """Whether the text ends with the part; with a blank operand FALSE."""
+    return func.right(text, length(part), type_=Text()) == part
+
+
+def _folded(c: Builder, name: str, args: tuple[Node, ...]) -> Node:
+    return c.call(name, *(c.call("fold", arg) for arg in args[:2]), *args[2:])
 
 
 @rewritten(
-    "CONCATENATE",
+    "SEARCH",
     "text",
-    Param("value", repeat=True),
-    aliases=("CONCAT",),
-    examples=('CONCATENATE("a", 1, TRUE) = "a1TRUE"',),
-)
-def concatenate(c: Builder, args: tuple[Node, ...]) -> Node:
-    """The values as texts, joined: the same as `&`."""
-    return c.call("concat", *args)
-
-
-# -- conversion -----------------------------------------------------------------------------------------------------
-
-
-def two(column: Any, width: int = 2) -> Column:
-    """A whole number with leading zeros."""
-    return func.lpad(cast(cast(column, Integer), Text), sql.whole(width), sql.text("0"), type_=Text())
-
-
-def _date_text(d: Column) -> Column:
-    return (
-        two(sql.part("year", d), 4)
-        .concat(sql.text("-"))
-        .concat(two(sql.part("month", d)))
-        .concat(sql.text("-"))
-        .concat(two(sql.part("day", d)))
-    )
-
-
-def _time_text(t: Column) -> Column:
-    return (
-        two(sql.part("hour", t))
-        .concat(sql.text(":"))
-        .concat(two(sql.part("minute", t)))
-        .concat(sql.text(":"))
-        .concat(two(func.trunc(sql.part("second", t))))
-    )
-
-
-def _datetime_text(site: Site, t: Column) -> Column:
-    local = sql.in_zone(t, site.environment.zone)
-    return _date_text(local).concat(sql.text("T")).concat(_time_text(local))
-
-
-SHOW: dict[str, Any] = {
-    "date": lambda site, v: _date_text(v),
-    "time": lambda site, v: _time_text(v),
-    "datetime": _datetime_text,
-    "boolean": lambda site, v: case((v, sql.text("TRUE")), else_=sql.text("FALSE")),
-    "text": lambda site, v: v,
-    "select": lambda site, v: v,
-    "null": lambda site, v: v,
-}
-
-
-def _shown(c: Builder, args: tuple[Node, ...]) -> Node:
-    of = args[0].type
-    if of.kind == "text":
-        return args[0]
-    if of.kind not in SHOW and not of.number and of.kind != "duration":
-        return c.fail("E204", args[0], f"{of} has no text", "name one of its fields")
-    return Call(TEXT.blank(of.nullable), "TEXT", args)
-
-
-@function(
-    "TEXT",
-    "conversion",
-    Param("value"),
-    resolve=_shown,
-    volatility="zoned",
-    size=lambda site: (max(site.lowered[0].digits + site.lowered[0].places + 2, 40), 0),
-    examples=('TEXT(1.50) = "1.5"', 'TEXT(@2024-01-31) = "2024-01-31"', 'TEXT(1 = 1) = "TRUE"'),
-    copies=(6, 0),
-)
-def text_(site: Site, value: Column) -> Column:
-    """The value as text: numbers without needless zeros, dates as 2024-01-31, date-times in the tenant's zone,
-    conditions as TRUE and FALSE, options by their name."""
-    of = site.args[0].type
-    if of.kind in SHOW:
-        return SHOW[of.kind](site, value)  # type: ignore[no-any-return]
-    return cast(func.trim_scale(sql.num(value), type_=Numeric()), Text)
-
-
-NUMBER_PATTERN = r"^([+-]?(?:\d{1,38}(?:\.\d{0,18})?|\.\d{1,18}))$"
-
-
-def number_in(text: Column) -> Column:
-    """The part of a text that is a number, or NULL."""
-    return func.substring(func.btrim(text), sql.text(NUMBER_PATTERN), type_=Text())
-
-
-@function(
-    "VALUE",
-    "conversion",
+    PART,
     T,
-    returns=DECIMAL,
-    nulls=True,
-    errors={"VALUE": lambda site, t: sql.all_of(t.is_not(None), number_in(t).is_(None))},
-    examples=('VALUE(" 7.50 ") = 7.5', 'VALUE("-3") = -3', 'VALUE("x") -> error', "VALUE(NULL) -> NULL"),
-    copies=(1, 2),
+    Param("start", frozenset({"integer"}), optional=True),
+    examples=('SEARCH("B", "abcb") = 2', 'SEARCH("B", "abcb", 3) = 4', 'SEARCH("x", "abc") = 0'),
 )
-def value(site: Site, text: Column) -> Column:
-    """The number that the text writes, with a point for decimals; anything else is an error."""
-    return cast(number_in(text), Numeric)
+def search(c: Builder, args: tuple[Node, ...]) -> Node:
+    """Like FIND, capital and small letters alike."""
+    return _folded(c, "FIND", args)
 
 
-# -- patterns -------------------------------------------------------------------------------------------------------
-
-BANNED = re.compile(r"\\[^dws.\\^$|?*+()\[\]{}/-]|\(\?(?!:)|[*+?}][+]|\[\[[:.=]|\[[^\]]*\[|\*\*\*|&&")
-
-
-def _pattern(c: Builder, args: tuple[Node, ...]) -> Node:
-    pattern = args[1]
-    assert isinstance(pattern, Literal)
-    assert isinstance(pattern.value, str)
-    problem = pattern_problem(pattern.value)
-    if problem:
-        return c.fail("E209", pattern, problem, r"supported: . [] | () (?:) * + ? {m,n} \d \w \s ^ $")
-    return Call(BOOLEAN, "REGEX", args)
+@rewritten("ICONTAINS", "text", T, PART, examples=('ICONTAINS("ABC", "b")', 'NOT ICONTAINS("abc", NULL)'))
+def icontains(c: Builder, args: tuple[Node, ...]) -> Node:
+    """Like CONTAINS, capital and small letters alike."""
+    return _folded(c, "CONTAINS", args)
 
 
-def pattern_problem(pattern: str) -> str | None:
-    """Why a pattern is outside the subset that PostgreSQL and RE2 read alike, or None."""
-    if len(pattern) > limits.PATTERN_CHARACTERS:
-        return f"the pattern has more than {limits.PATTERN_CHARACTERS} characters"
-    if found := BANNED.search(pattern):
-        return f'"{found[0]}" is not supported in a pattern'
-    if any(int(n) > 255 for bounds in re.findall(r"\{([\d,]+)\}", pattern) for n in bounds.split(",") if n):
-        return "a repetition may be at most 255"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"the pattern is not valid: {error.msg}"
-    return None
+@rewritten("IEQUALS", "text", T, Param("other", frozenset({"text"})), examples=('IEQUALS("Abc", "aBC")',))
+def iequals(c: Builder, args: tuple[Node, ...]) -> Node:
+    """Whether two texts are equal, capital and small letters alike; two blanks are."""
+    return _folded(c, "=", args)
 
 
-@function(
-    "REGEX",
-    "text",
-    T,
-    Param("pattern", frozenset({"text"}), constant=True),
-    resolve=_pattern,
-    examples=(r'REGEX("A-12", "[A-Z]-\\d+")', r'NOT REGEX("xA-12", "[A-Z]-\\d+")'),
-)
-def regex(site: Site, text: Column, pattern: Column) -> Column:
-    """Whether the whole text matches the pattern (a constant, in the subset that every engine reads alike)."""
-    source = str(site.args[1].value)  # type: ignore[attr-defined]
-    return func.left(text, sql.whole(limits.FIELD_CHARACTERS), type_=Text()).op(
-        "~", precedence=5, is_comparison=True, return_type=Boolean()
-    )(sql.text(f"^(?:{source})$"))
+@rewritten("EXACT", "text", T, Param("other", frozenset({"text"})), examples=('EXACT("a", "a")', 'NOT EXACT("a", "A")'))
+def exact(c: Builder, args: tuple[Node, ...]) -> Node:
+    """Whether two texts are equal: the same as `=`."""
+    return c.call("=", *args)

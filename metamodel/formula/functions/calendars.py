@@ -1,0 +1,61 @@
+"""Working days by country: the week and the holidays that the library `holidays` knows.
+
+Importing this takes a fifth of a second, so `workdays` does it when a calendar is first named.
+"""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date, timedelta
+from functools import cache
+
+import holidays
+from holidays.registry import COUNTRIES
+
+from metamodel.formula.functions.workweek import DAY_ONE, Workdays
+
+FIRST_YEAR, LAST_YEAR = 2000, 2050
+"""The years whose holidays a calendar knows; before and after it only the week counts."""
+
+
+@cache
+def workdays(name: str) -> Workdays | None:
+    """The working days of a country (`DE`) or a part of it (`US-CA`), by ISO 3166 codes in any case; None where there
+    is no such calendar. Where a day of the weekend is worked instead of another one, it is a working day."""
+    country, _, part = name.upper().partition("-")
+    if country not in countries():
+        return None
+    parts = _parts(country)
+    if part and part.casefold() not in parts:
+        return None
+    with warnings.catch_warnings():
+        # A country whose holidays are known for fewer years says so.
+        warnings.simplefilter("ignore")
+        known = holidays.country_holidays(
+            country, subdiv=parts[part.casefold()] if part else None, years=range(FIRST_YEAR, LAST_YEAR + 1)
+        )
+        span = range((date(LAST_YEAR, 12, 31) - date(FIRST_YEAR, 1, 1)).days + 1)
+        every = [date(FIRST_YEAR, 1, 1) + timedelta(n) for n in span]
+        worked = {day for day in every if known.is_working_day(day)}
+        week = tuple(sorted(day.weekday() for day in every[-7:] if not known.is_weekend(day)))
+    off = [(day - DAY_ONE).days for day in every if day.weekday() in week and day not in worked]
+    extra = [(day - DAY_ONE).days for day in every if day.weekday() not in week and day in worked]
+    return Workdays.of(week, off, extra)
+
+
+def countries() -> frozenset[str]:
+    """The codes of all countries."""
+    return frozenset(codes[1] for codes in COUNTRIES.values())
+
+
+def _parts(country: str) -> dict[str, str]:
+    """The parts of a country that have holidays of their own, by their code or name in small letters."""
+    found = getattr(holidays, country)
+    return {part.casefold(): part for part in (*found.subdivisions, *found.subdivisions_aliases)}
+
+
+def near(name: str) -> list[str]:
+    """Calendars that a wrong name may mean."""
+    country = name.upper().partition("-")[0]
+    parts = [f"{country}-{part}" for part in _parts(country).values()] if country in countries() else []
+    return [*sorted(countries()), *parts]
