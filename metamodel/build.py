@@ -8,6 +8,7 @@ from typing import Any
 
 from metamodel.formula.check import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
+from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Field, Object, Rule
 from metamodel.kinds.pack import Pack
 from metamodel.kinds.process import Criterion, Move, Process, Stage
@@ -137,6 +138,7 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         default=_maybe(data.get("default"), at, (*path, "default")),
         unique=data.get("unique", False),
         indexed=data.get("indexed", False),
+        stored=data.get("stored", False),
         max_length=data.get("max_length", lengths.get(kind)),
         min=number(data.get("min")),
         max=number(data.get("max")),
@@ -178,6 +180,24 @@ def object_(name: str, data: Data, at: At) -> Object:
         },
         unique={key: tuple(value) for key, value in data.get("unique", {}).items()},
         indexes={key: tuple(value) for key, value in data.get("indexes", {}).items()},
+    )
+
+
+def function(name: str, data: Data, at: At) -> FunctionDeclaration:
+    path = ("function", name)
+    return FunctionDeclaration(
+        name=name,
+        label=text(data.get("label"), name),
+        description=text(data.get("description")),
+        params={
+            key: Parameter(
+                name=key,
+                type=value["type"],
+                default=_maybe(value.get("default"), at, (*path, "params", key, "default")),
+            )
+            for key, value in data.get("params", {}).items()
+        },
+        formula=formula(data["formula"], at, (*path, "formula")),
     )
 
 

@@ -17,6 +17,7 @@ PARTS = {
     "pack": "packs",
     "object": "objects",
     "value_set": "value_sets",
+    "function": "functions",
     "process": "processes",
     "report": "reports",
     "workflow": "workflows",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from metamodel.build import settings, text
 from metamodel.issues import Collector, Issue, PackError, Place
@@ -30,11 +30,14 @@ from metamodel.overlay import (
 from metamodel.resolve import resolve
 from metamodel.rules import RULES
 from metamodel.schema_check import KINDS, Fault, check, prune
-from metamodel.source import Item, read
+from metamodel.source import Item, parse, read
 from metamodel.type_formulas import type_formulas
 
 MANIFEST = "pack.yaml"
 IGNORED_FOLDERS = frozenset({"tests", "demo"})
+Texts: TypeAlias = Mapping[Path, str]
+"""Texts that are not saved yet, by the resolved path of their file."""
+NO_TEXTS: Texts = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,33 @@ class Loaded:
     sources: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What is known of packs that may have errors: all `issues`, the `documents` that their schemas accept, and the
+    model of what is right. Without a usable tenant's file or manifest there is no model (None)."""
+
+    issues: tuple[Issue, ...]
+    sources: Mapping[str, str]
+    documents: tuple[Document, ...] = ()
+    model: Model | None = None
+    places: Places | None = None
+    tenant: Document | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def right(self) -> bool:
+        """Whether there are warnings at most."""
+        return all(issue.severity == "warning" for issue in self.issues)
+
+
 def load_tenant(tenant_file: Path, search: Sequence[Path]) -> Loaded:
     """The model of a tenant. Packs are found by name in the folders `search`. Raises PackError with all issues."""
-    run = _Run()
+    return _loaded(survey_tenant(tenant_file, search))
+
+
+def survey_tenant(tenant_file: Path, search: Sequence[Path], texts: Texts = NO_TEXTS) -> Surveyed:
+    """As `load_tenant`, with errors as part of the answer; `texts` are read instead of the files of these paths."""
+    run = _Run(texts=texts)
     documents = run.documents(tenant_file)
     found = [document for document in documents if document.kind == "tenant"]
     for document in documents:
@@ -66,7 +93,7 @@ def load_tenant(tenant_file: Path, search: Sequence[Path]) -> Loaded:
             "begin it with `kind: tenant`",
         )
     if not found:
-        raise PackError(run.sorted())
+        return Surveyed(tuple(run.sorted()), run.sources)
     tenant = found[0]
     if tenant.name in API_ROOTS:
         run.issues.add(
@@ -82,7 +109,12 @@ def load_tenant(tenant_file: Path, search: Sequence[Path]) -> Loaded:
 
 def load_packs(folders: Sequence[Path], search: Sequence[Path] = ()) -> Loaded:
     """The model of the packs in `folders` and what they depend on, for a tenant with default settings."""
-    run = _Run()
+    return _loaded(survey_packs(folders, search))
+
+
+def survey_packs(folders: Sequence[Path], search: Sequence[Path] = (), texts: Texts = NO_TEXTS) -> Surveyed:
+    """As `load_packs`, with errors as part of the answer; `texts` are read instead of the files of these paths."""
+    run = _Run(texts=texts)
     named = run.packs(folders)
     for folder in folders:
         if not any(folder in (pack.folder, pack.folder.parent) for pack in named.values()):
@@ -100,18 +132,38 @@ def load(*folders: Path) -> Loaded:
 
 
 def from_data(data: Mapping[str, Any]) -> Model:
-    """The model of merged plain data as `Loaded.data` holds it. Raises PackError where a formula can not be typed."""
+    """The model of merged plain data as `Loaded.data` holds it; what calls a function that is not installed is
+    `broken` in it. Raises PackError where a formula can not be typed otherwise."""
     issues = Collector()
-    model = type_formulas(resolve(data), issues)
+    model = type_formulas(resolve(data), issues, lenient=True)
     if issues.errors:
         raise PackError(issues.issues)
     return model
+
+
+def _loaded(found: Surveyed) -> Loaded:
+    if found.model is None or not found.right:
+        raise PackError(found.issues)
+    head: dict[str, Any] = jsonable(found.tenant.item) if found.tenant else {"name": "packs", "packs": {}}
+    return Loaded(
+        tenant=Tenant(
+            name=head["name"],
+            label=text(head.get("label"), head["name"]),
+            packs=head["packs"],
+            settings=settings(found.data["settings"]),
+        ),
+        model=found.model,
+        data=found.data,
+        warnings=found.issues,
+        sources=found.sources,
+    )
 
 
 @dataclass(slots=True)
 class _Run:
     """One run: everything that was read so far, and everything found wrong."""
 
+    texts: Texts = field(default_factory=dict)
     issues: Collector = field(default_factory=Collector)
     sources: dict[str, str] = field(default_factory=dict)
     broken: set[tuple[str, ...]] = field(default_factory=set)
@@ -121,7 +173,10 @@ class _Run:
         """The usable documents of a file; what a schema refuses is reported and left out."""
         name = _shown(path)
         before = len(self.issues.errors)
-        self.sources[name], items = read(path, name, self.issues)
+        given = self.texts.get(path.resolve())
+        self.sources[name], items = (
+            read(path, name, self.issues) if given is None else parse(given.encode("utf-8"), name, self.issues)
+        )
         self.blind |= len(self.issues.errors) > before
         return [document for item in items if (document := self.document(item))]
 
@@ -154,7 +209,7 @@ class _Run:
         """Packs by name, each read in a run of its own: what is wrong with it matters only if the pack is used."""
         found: dict[str, _Found] = {}
         for folder in _pack_folders(search):
-            apart = _Run(sources=self.sources)
+            apart = _Run(texts=self.texts, sources=self.sources)
             documents = apart.documents(folder / MANIFEST)
             manifest = next((document for document in documents if document.kind == "pack"), None)
             if manifest is None and not apart.issues.errors:
@@ -170,7 +225,9 @@ class _Run:
             found[name] = _Found(folder, source, apart)
         return found
 
-    def finish(self, tenant: Document | None, wanted: Mapping[str, Item | None], found: Mapping[str, _Found]) -> Loaded:
+    def finish(
+        self, tenant: Document | None, wanted: Mapping[str, Item | None], found: Mapping[str, _Found]
+    ) -> Surveyed:
         known = {name: pack.source for name, pack in found.items() if pack.source}
         refused = {name for name in wanted if name in found and found[name].source is None}
         for name, item in wanted.items():
@@ -200,7 +257,7 @@ class _Run:
             else:
                 yield document
 
-    def model(self, tenant: Document | None, packs: Sequence[PackSource]) -> Loaded:
+    def model(self, tenant: Document | None, packs: Sequence[PackSource]) -> Surveyed:
         tree, patched = merge(packs, tenant, self.issues)
         self.recheck(tree, patched)
         places = Places(tree, frozenset(self.broken), self.blind, _locales(packs, tenant))
@@ -208,21 +265,15 @@ class _Run:
         model = type_formulas(resolve(data, places.text), self.issues, places)
         for rule in RULES:
             rule(model, places, self.issues)
-        issues = self.sorted()
-        if self.issues.errors:
-            raise PackError(issues)
-        head: dict[str, Any] = jsonable(tenant.item) if tenant else {"name": "packs", "packs": {}}
-        return Loaded(
-            tenant=Tenant(
-                name=head["name"],
-                label=text(head.get("label"), head["name"]),
-                packs=head["packs"],
-                settings=settings(data["settings"]),
-            ),
-            model=model,
-            data=data,
-            warnings=tuple(issues),
+        documents = [document for pack in packs for document in (pack.manifest, *pack.documents)]
+        return Surveyed(
+            issues=tuple(self.sorted()),
             sources=self.sources,
+            documents=(*documents, *([tenant] if tenant else ())),
+            model=model,
+            places=places,
+            tenant=tenant,
+            data=data,
         )
 
     def recheck(self, tree: Item, patched: set[tuple[str, str]]) -> None:

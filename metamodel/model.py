@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from metamodel.formula.typed import Node
+from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.pack import Pack
 from metamodel.kinds.process import Process
@@ -29,18 +30,21 @@ class Child:
 
 @dataclass(frozen=True)
 class Model:
-    """Everything that a tenant declares. `typed` maps a formula's key to its typed tree."""
+    """Everything that a tenant declares. `typed` maps a formula's key to its typed tree; `broken` the keys of those
+    that are in error whatever the record, because a function is not installed, to the reason."""
 
     settings: TenantSettings
     packs: Mapping[str, Pack]
     objects: Mapping[str, Object]
     value_sets: Mapping[str, ValueSet]
+    functions: Mapping[str, FunctionDeclaration]
     processes: Mapping[str, Process]
     reports: Mapping[str, Report]
     workflows: Mapping[str, Workflow]
     roles: Mapping[str, Role]
     seeds: Mapping[str, Seed]
     typed: Mapping[str, Node] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def children(self) -> Mapping[str, Mapping[str, Child]]:

@@ -25,6 +25,7 @@ def resolve(data: Data, at: At = lambda path: None) -> Model:
         packs={name: build.pack(name, body) for name, body in data.get("packs", {}).items()},
         objects=objects,
         value_sets=sets,
+        functions={name: build.function(name, body, at) for name, body in data.get("function", {}).items()},
         processes={name: build.process(name, body, at) for name, body in data.get("process", {}).items()},
         reports={name: build.report(name, body, at) for name, body in data.get("report", {}).items()},
         workflows={name: build.workflow(name, body, at) for name, body in data.get("workflow", {}).items()},

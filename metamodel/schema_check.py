@@ -22,6 +22,7 @@ KINDS = (
     "tenant",
     "object",
     "value_set",
+    "function",
     "process",
     "report",
     "workflow",
@@ -34,6 +35,7 @@ Path = tuple[str | int, ...]
 _KEYED = frozenset(
     {
         "fields",
+        "params",
         "rules",
         "stages",
         "entry",

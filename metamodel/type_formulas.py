@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, ValuesView
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from metamodel.formula import ast, limits, typed
 from metamodel.formula.check import check
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
+from metamodel.formula.mentions import mentions
 from metamodel.formula.parse import parse
-from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Organisation, Scope, Where
+from metamodel.formula.scope import (
+    ChildShape,
+    FieldShape,
+    FunctionShape,
+    ObjectShape,
+    Organisation,
+    ParamShape,
+    Schema,
+    Scope,
+    Where,
+)
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import (
     BOOLEAN,
     DATETIME,
     ERROR,
     INTEGER,
+    NULL,
     PERCENT,
     TEXT,
     Type,
 )
+from metamodel.formula.weight import Weights
 from metamodel.issues import Collector, Issue, Place, Severity
-from metamodel.kinds.common import Formula
+from metamodel.kinds.common import Formula, in_locale
 from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.function import PARAMETERS, FunctionDeclaration
 from metamodel.kinds.object import Field, Object
+from metamodel.kinds.role import CAPABILITIES, VERBS
 from metamodel.kinds.workflow import CreateRecord, Notify, SetFields
 from metamodel.model import Model
 from metamodel.overlay import Places
@@ -37,8 +53,13 @@ STAGE_PROPERTIES = {
     "limit": INTEGER,
     "entered_at": DATETIME,
 }
-NO_VALUE = frozenset({"set", "list", "null", "period", "error"})
+NO_VALUE = frozenset({"set", "list", "geo", "null", "period", "error"})
 """Kinds that a formula field, a group or a measure can not have."""
+
+KINDS = {"rollup": "roll-up"}
+"""What field types are called in messages, where it is not their own name."""
+MISSING = frozenset({"E303", "E305"})
+"""The problems of a formula whose function is not installed."""
 
 Readable = Callable[[Object, Field], bool]
 
@@ -67,7 +88,7 @@ class ModelSchema:
     @property
     def organisation(self) -> Organisation:
         settings = self.model.settings
-        return Organisation(settings.time_zone, settings.currency)
+        return Organisation(settings.time_zone, settings.currency, settings.fiscal_year_start)
 
     def object(self, name: str) -> ObjectShape | None:
         if name not in self._shapes and name in self.model.objects:
@@ -79,9 +100,54 @@ class ModelSchema:
             return self.model.processes[of].stages
         return self.model.value_sets[of].options if of in self.model.value_sets else ()
 
+    @property
+    def functions(self) -> Mapping[str, FunctionShape]:
+        return self._declared
+
+    @cached_property
+    def _declared(self) -> dict[str, FunctionShape]:
+        return {name: _function(f) for name, f in self.model.functions.items()}
+
+    def labels(self, of: str) -> Mapping[str, Mapping[str, str]]:
+        if of in self.model.processes:
+            return {name: stage.label for name, stage in self.model.processes[of].stages.items()}
+        found = self.model.value_sets.get(of)
+        return {name: option.label for name, option in found.options.items()} if found else {}
+
+    @property
+    def roles(self) -> Collection[str]:
+        return self.model.roles
+
+    def granting(self, permission: str) -> Collection[str] | None:
+        obj, _, verb = permission.partition(".")
+        roles = self.model.roles.values()
+        if verb:
+            known = obj in self.model.objects and verb in VERBS
+            return {role.name for role in roles if verb in role.objects.get(obj, {})} if known else None
+        return {role.name for role in roles if obj in role.capabilities} if obj in CAPABILITIES else None
+
     def computed(self, owner: Object, f: Field, formula: Formula) -> Type:
-        """The type of a formula field or roll-up."""
-        return self.model.typed[formula.key].type
+        """The type of a formula field or roll-up; in a model with errors it may be unknown."""
+        found = self.model.typed.get(formula.key)
+        return found.type if found else ERROR
+
+
+def _function(declared: FunctionDeclaration) -> FunctionShape:
+    params = tuple(
+        ParamShape(p.name, PARAMETER_TYPES[p.type], _parsed(p.default) if p.default else None)
+        for p in declared.params.values()
+    )
+    return FunctionShape(declared.name, params, _parsed(declared.formula), in_locale(declared.description, "en"))
+
+
+def _parsed(formula: Formula) -> ast.Node | None:
+    try:
+        return parse(formula.text)
+    except FormulaError:
+        return None
+
+
+PARAMETER_TYPES: Mapping[str, Type] = {kind: Type(kind, nullable=kind != "boolean") for kind in PARAMETERS}
 
 
 class _Shape:
@@ -97,7 +163,7 @@ class _Shape:
     def children(self) -> Mapping[str, ChildShape]:
         model, readable = self._schema.model, self._schema.readable
         return {
-            name: ChildShape(name, child.object, child.via)
+            name: ChildShape(name, child.object, child.via, _keys(model.objects[child.object], child.via))
             for name, child in model.children[self.name].items()
             if readable is None
             or readable(
@@ -143,73 +209,105 @@ class _Fields(Mapping[str, FieldShape]):
         type_ = self._schema.computed(self._owner, f, f.formula) if f.formula else stored_type(f)
         process = self._schema.model.stage_process(f)
         target = type_.of if type_.kind == "reference" and f.name != "id" else None
-        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if process else {})
+        unique = f.unique or (f.name,) in self._owner.unique.values()
+        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if process else {}, unique)
+
+
+def _keys(owner: Object, via: str) -> frozenset[str]:
+    """The fields of which records that refer to the same one by `via` share no value."""
+    pairs = (key for key in owner.unique.values() if len(key) == 2 and via in key)
+    return frozenset(name for key in pairs for name in key if name != via)
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """A formula that is not a field: where it stands, over which object, and what it must give."""
+class Task:
+    """A formula of a model: where it stands, over which object, and what it must give."""
 
     formula: Formula
     where: Where
     object: str
     expect: Type | None = None
     old: bool = False
+    params: Mapping[str, Type] = field(default_factory=dict)
+
+    def scope(self, schema: Schema, user: str | None) -> Scope:
+        """What the formula may name; `user` is the object of `$user`. The formula of a function has no object."""
+        if not self.object:
+            return Scope(schema, self.where, user=user, params=self.params)
+        row = None if self.where in ("default", "measure") else self.object
+        rows = self.object if self.where == "measure" else None
+        return Scope(schema, self.where, row=row, rows=rows, old=self.old, user=user)
 
 
-def type_formulas(model: Model, issues: Collector, places: Places = NOWHERE) -> Model:
-    """The model with `typed` filled in. Formulas that can not be typed are left out of it and reported."""
-    typer = _Typer(model, issues, places)
+def type_formulas(model: Model, issues: Collector, places: Places = NOWHERE, *, lenient: bool = False) -> Model:
+    """The model with `typed` filled in. Formulas that can not be typed are left out of it and reported.
+
+    With `lenient` a formula that calls a function which is not installed, and what is computed from it, is typed as
+    the error REF and listed in `broken` with the reason: the rest of the model goes on.
+    """
+    typer = _Typer(model, issues, places, lenient)
+    for function in model.functions.values():
+        typer.check_function(function)
     for owner in model.objects.values():
         for f in owner.fields.values():
             typer.type_field(owner, f)
-    for task in _tasks(model):
+    for task in tasks(model):
         if task.object in model.objects:
             typer.type_task(task)
-    return replace(model, typed=typer.typed)
+    return replace(model, typed=typer.typed | typer.errors(), broken=typer.broken)
 
 
-def _tasks(model: Model) -> Iterator[_Task]:
+def tasks(model: Model) -> Iterator[Task]:
+    """Every formula of the model that is not a field."""
     for owner in model.objects.values():
         for f in owner.fields.values():
             if f.default:
-                yield _Task(f.default, "default", owner.name, stored_type(f).blank())
+                yield Task(f.default, "default", owner.name, stored_type(f).blank())
             if f.required_when:
-                yield _Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
+                yield Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
         for rule in owner.rules.values():
-            yield _Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
+            yield Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
     for process in model.processes.values():
         for stage in process.stages.values():
             for criterion in (*stage.entry.values(), *stage.exit.values()):
-                yield _Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
+                yield Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
         for when in dict.fromkeys(move.when for move in process.moves if move.when):
-            yield _Task(when, "rule", process.object, BOOLEAN, old=True)
+            yield Task(when, "rule", process.object, BOOLEAN, old=True)
     for role in model.roles.values():
         for target, grants in role.objects.items():
             for grant in grants.values():
                 if grant.where:
-                    yield _Task(grant.where, "access", target, BOOLEAN)
+                    yield Task(grant.where, "access", target, BOOLEAN)
     yield from _report_tasks(model)
     yield from _workflow_tasks(model)
 
 
-def _report_tasks(model: Model) -> Iterator[_Task]:
+def function_tasks(declared: FunctionDeclaration) -> Iterator[Task]:
+    """The formulas of a pack's function: its own over the parameters, then their defaults."""
+    params = {p.name: PARAMETER_TYPES[p.type] for p in declared.params.values()}
+    yield Task(declared.formula, "workflow", "", params=params)
+    for p in declared.params.values():
+        if p.default:
+            yield Task(p.default, "workflow", "", params[p.name].blank())
+
+
+def _report_tasks(model: Model) -> Iterator[Task]:
     for report in model.reports.values():
         if report.where:
-            yield _Task(report.where, "query", report.object, BOOLEAN)
+            yield Task(report.where, "query", report.object, BOOLEAN)
         for column in report.groups.values():
-            yield _Task(column.value, "group", report.object)
+            yield Task(column.value, "group", report.object)
         for column in report.measures.values():
-            yield _Task(column.value, "measure", report.object)
+            yield Task(column.value, "measure", report.object)
 
 
-def _workflow_tasks(model: Model) -> Iterator[_Task]:
+def _workflow_tasks(model: Model) -> Iterator[Task]:
     for workflow in model.workflows.values():
         if workflow.when:
-            yield _Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
+            yield Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
         for action in workflow.actions:
             if isinstance(action, Notify):
-                yield _Task(
+                yield Task(
                     action.user,
                     "workflow",
                     workflow.object,
@@ -221,7 +319,7 @@ def _workflow_tasks(model: Model) -> Iterator[_Task]:
                 for name, value in action.values.items():
                     f = target.fields.get(name) if target else None
                     expect = stored_type(f).blank() if f and FIELD_TYPES[f.type].writable else None
-                    yield _Task(value, "workflow", workflow.object, expect, old=True)
+                    yield Task(value, "workflow", workflow.object, expect, old=True)
 
 
 class _Needs(Exception):
@@ -253,12 +351,29 @@ class _TypingSchema(ModelSchema):
     def _loosened(self) -> set[str]:
         return set()
 
+    @property
+    def functions(self) -> Mapping[str, FunctionShape]:
+        """What is wrong with a function is told where it is declared, not at each call."""
+        declared = self.model.functions
+        wrong = [name for name, f in declared.items() if f.formula.key in self.typer.failed]
+        return self._declared | {name: replace(self._declared[name], body=None) for name in wrong}
+
     def options(self, of: str) -> Collection[str]:
         found = super().options(of)
         places = self.typer.places
         gone = places.gone("process", of) or places.gone("value_set", of) or any(of in part for part in places.broken)
         inline = "." in of and places.gone("object", of.split(".")[0])
         return _Everything(found) if gone or inline else found
+
+    @property
+    def roles(self) -> Collection[str]:
+        found = super().roles
+        return _Everything(found) if self.typer.places.gone("role") else found
+
+    def granting(self, permission: str) -> Collection[str] | None:
+        found = super().granting(permission)
+        gone = self.typer.places.gone("object", permission.partition(".")[0])
+        return () if found is None and gone else found
 
     def computed(self, owner: Object, f: Field, formula: Formula) -> Type:
         if formula.key in self.typer.failed:
@@ -331,7 +446,10 @@ class _Everything(Collection[str]):
 class _Typer:
     """Types computed fields in the order of their dependencies, then everything else."""
 
-    def __init__(self, model: Model, issues: Collector, places: Places) -> None:
+    def __init__(self, model: Model, issues: Collector, places: Places, lenient: bool) -> None:
+        self.lenient = lenient
+        self.expected: dict[str, Type] = {}
+        self.broken: dict[str, str] = {}
         self.model = model
         self.issues = issues
         self.places = places
@@ -340,6 +458,7 @@ class _Typer:
         self.parsed: dict[str, Any] = {}
         self.user = "user" if "user" in model.objects else None
         self.schema = _TypingSchema(self)
+        self.weights = Weights(self.written)
 
     def type_field(self, owner: Object, f: Field) -> None:
         """Types a computed field after those it names. An explicit stack: chains may be long."""
@@ -355,6 +474,7 @@ class _Typer:
                     Scope(self.schema, "field", row=at.name, user=self.user),
                     None,
                     top.scale,
+                    top.indexed,
                 )
                 stack.pop()
             except _Needs as needs:
@@ -364,28 +484,57 @@ class _Typer:
                 else:
                     stack.append(wanted)
 
-    def circle(self, hops: list[tuple[Object, Field]]) -> None:
-        names = [f"{owner.name}.{f.name}" for owner, f in hops]
-        formulas = [f.formula for _, f in hops if f.formula]
-        self.failed |= {formula.key for formula in formulas}
-        seats = [_start(formula) for formula in formulas]
-        where = "; ".join(f"{n} at {p.file}:{p.line}:{p.column}" for n, p in zip(names, seats, strict=True) if p)
-        chain = " -> ".join((*names, names[0]))
-        self.issues.add(
-            "M301",
-            f"formulas depend on each other in a circle: {chain}",
-            seats[0],
-            where or None,
-        )
+    def check_function(self, declared: FunctionDeclaration) -> None:
+        """Checks the formula of a function over its parameters; what stands for calls is typed anew at each of them."""
+        if any(path[:2] == ("function", declared.name) for path in self.places.broken):
+            self.failed.add(declared.formula.key)
+            return
+        for task in function_tasks(declared):
+            self.type_formula(task.formula, task.scope(self.schema, self.user), task.expect, None)
+        for formula in (declared.formula, *(p.default for p in declared.params.values() if p.default)):
+            self.typed.pop(formula.key, None)
 
-    def type_task(self, task: _Task) -> None:
-        row = None if task.where in ("default", "measure") else task.object
-        rows = task.object if task.where == "measure" else None
-        scope = Scope(self.schema, task.where, row=row, rows=rows, old=task.old, user=self.user)
+    def circle(self, hops: list[tuple[Object, Field]]) -> None:
+        """Reports formulas that depend on each other, each with the way to the next and the place that names it."""
+        self.failed |= {f.formula.key for _, f in hops if f.formula}
+        chain, seats = [], []
+        for (owner, f), (to, target) in zip(hops, (*hops[1:], hops[0]), strict=True):
+            assert f.formula is not None
+            found = mentions(self.parsed[f.formula.key], owner.name, self)
+            named = next((m for m in found if (m.object, m.name) == (to.name, target.name)), None)
+            via = f" via {'.'.join(named.via)}" if named and named.via else ""
+            chain.append(f"{owner.name}.{f.name} ({KINDS.get(f.type, f.type)}{via})")
+            at = f.formula.at.place(named.start, named.end) if f.formula.at and named else _start(f.formula)
+            seats.append((f"{owner.name}.{f.name}", at))
+        where = "; ".join(f"{name} at {at.file}:{at.line}:{at.column}" for name, at in seats if at)
+        start = f"{hops[0][0].name}.{hops[0][1].name}"
+        text = f"formulas depend on each other in a circle: {' -> '.join((*chain, start))}"
+        self.issues.add("M301", text, seats[0][1], where or None)
+
+    def leads(self, obj: str, name: str) -> str | None:
+        """The object that a lookup or child set leads to (`mentions.Relations`)."""
+        owner = self.model.objects.get(obj)
+        if owner is None:
+            return None
+        child = self.model.children[obj].get(name)
+        declared = owner.fields.get(name)
+        return declared.to if declared else child.object if child else None
+
+    def written(self, field: typed.Field) -> Node | None:
+        """The tree of a formula field."""
+        owner = self.model.objects.get(field.object)
+        formula = owner.fields[field.name].formula if owner and field.name in owner.fields else None
+        return self.typed.get(formula.key) if formula else None
+
+    def type_task(self, task: Task) -> None:
+        scope = task.scope(self.schema, self.user)
         self.type_formula(task.formula, scope, task.expect, None)
 
-    def type_formula(self, formula: Formula, scope: Scope, expect: Type | None, scale: int | None) -> None:
+    def type_formula(
+        self, formula: Formula, scope: Scope, expect: Type | None, scale: int | None, indexed: bool = False
+    ) -> None:
         """Parses and checks one formula; its tree goes to `typed`, or its diagnostics to the issues."""
+        self.expected[formula.key] = expect or NULL
         try:
             if formula.key not in self.parsed:
                 self.parsed[formula.key] = parse(formula.text)
@@ -406,7 +555,11 @@ class _Typer:
             )
             self.failed.add(formula.key)
             return
-        self.typed[formula.key] = self.rounded(formula, tree, scale)
+        tree = self.typed[formula.key] = self.rounded(formula, tree, scale)
+        if self.weights.whole(tree) > limits.WEIGHT or (indexed and self.weights.flat(tree) > limits.WEIGHT):
+            shown = "with the formula fields that it names the formula is too much work for the database"
+            hint = "an index holds all of it in one expression" if indexed else "name fewer of them"
+            self.report(formula, [Diagnostic("E605", 0, len(formula.text), shown, hint)])
 
     def rounded(self, formula: Formula, tree: Node, scale: int | None) -> Node:
         if scale is None or tree.type.kind == "integer":
@@ -422,9 +575,20 @@ class _Typer:
             (tree, Literal(INTEGER.blank(False), scale)),
         )
 
+    def errors(self) -> dict[str, Node]:
+        """What stands for the formulas that are broken, and for those that name a broken field."""
+        failed = self.failed if self.lenient and not self.issues.errors else frozenset()
+        self.broken |= {key: "a field that it names is broken" for key in sorted(failed) if key not in self.broken}
+        return {key: Call(self.expected[key].blank(), "broken", ()) for key in failed}
+
     def report(self, formula: Formula, diagnostics: Iterable[Diagnostic]) -> bool:
         """Whether the formula is free of errors; every diagnostic becomes an issue at its place in the file."""
         good = True
+        if self.lenient and diagnostics and all(d.warning or d.code in MISSING for d in diagnostics):
+            reasons = [d.message for d in diagnostics if not d.warning]
+            if reasons:
+                self.broken[formula.key] = reasons[0]
+            return not reasons
         for d in diagnostics:
             severity: Severity = "warning" if d.code.startswith("W") else "error"
             good = good and severity == "warning"

@@ -17,6 +17,8 @@ NUMBER_SCALE = 18
 STATEMENT_SECONDS = 10
 IMPORT_STATEMENT_SECONDS = 120
 LOCK_MILLISECONDS = 100
+RELEASE_SECONDS = 2.0
+"""After which every process follows a published release: it polls each second where no notification comes."""
 IDEMPOTENCY_HOURS = 24
 SESSION_HOURS = 12
 LOGIN_ATTEMPTS = 5

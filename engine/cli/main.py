@@ -19,6 +19,7 @@ VERBS = {
     "formula": "formula:app",
     "data": "data:app",
     "report": "report:report",
+    "rollup": "rollup:app",
     "tenant": "tenant:app",
     "user": "user:app",
     "token": "token:app",
@@ -26,6 +27,7 @@ VERBS = {
     "worker": "serve:worker",
     "demo": "demo:demo",
     "doctor": "doctor:doctor",
+    "lsp": "lsp:lsp",
 }
 """Where each verb is: a command, or a group of commands."""
 

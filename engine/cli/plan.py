@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def show(found: Plan, as_json: bool = False) -> None:
             "base": found.base.number if found.base else None,
             "target": found.target.hash,
             "changes": [{"kind": c.kind, "path": c.path} for c in found.changes],
-            "operations": lines(Plan(found.tenant, found.base, found.target, (), found.operations, {})),
+            "operations": lines(replace(found, changes=(), refused={})),
             "refused": found.refused,
         }, ensure_ascii=False, indent=2), markup=False)
         return
@@ -55,4 +56,5 @@ def show(found: Plan, as_json: bool = False) -> None:
         out.print(line, markup=False)
     count = len([c for c in found.changes if "." in c.path])
     refused = f", {len(found.refused)} refused" if found.refused else ""
-    out.print(f"{found.tenant}: {count} changes, {len(found.operations)} operations{refused}", markup=False)
+    steps = len(found.operations) + len(found.fills)
+    out.print(f"{found.tenant}: {count} changes, {steps} operations{refused}", markup=False)

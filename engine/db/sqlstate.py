@@ -16,7 +16,8 @@ import structlog
 from engine.base.errors import CODES, Fault, Refused
 
 VIOLATIONS = "FW001"
-CONFLICTS = frozenset({"40001", "40P01"})
+CONFLICTS = frozenset({"40001", "40P01", "55P03"})
+"""A serialization failure, a deadlock, a lock that is not waited for: the work begins again."""
 OUTDATED = frozenset({"0A000", "42703", "42P01"})
 
 Resolve = Callable[[str], str | None]

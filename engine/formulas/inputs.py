@@ -17,7 +17,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from metamodel.formula.scope import ChildShape, FieldShape, Organisation
+from metamodel.formula import limits
+from metamodel.formula.scope import ChildShape, FieldShape, FunctionShape, Organisation
 from metamodel.formula.types import Kind, Type
 
 RECORD = "inputs"
@@ -60,6 +61,10 @@ class Inputs:
     shapes: Mapping[str, Shape]
     values: Mapping[str, Any]
 
+    @property
+    def functions(self) -> Mapping[str, FunctionShape]:
+        return {}
+
     def object(self, name: str) -> Shape | None:
         return self.shapes.get(name)
 
@@ -68,6 +73,13 @@ class Inputs:
 
     def labels(self, of: str) -> Mapping[str, Mapping[str, str]]:
         return {}
+
+    @property
+    def roles(self) -> Collection[str]:
+        return ()
+
+    def granting(self, permission: str) -> Collection[str] | None:
+        return None
 
     @cached_property
     def record(self) -> Shape:
@@ -183,7 +195,7 @@ def _decimal(value: Any, zone: ZoneInfo) -> str:
     if isinstance(value, bool):
         raise TypeError(value)
     number = Decimal(str(value))
-    if not number.is_finite() or abs(number.adjusted()) > 1_000:
+    if not number.is_finite() or abs(number.adjusted()) >= limits.DIGITS:
         raise ValueError(value)
     return format(number, "f")
 

@@ -2,6 +2,9 @@
 
 Nothing is taken away, so a crash between steps leaves the tenant on its old release, working; applying again does what
 is left. Two applies of one tenant exclude each other.
+
+A roll-up that begins to be stored is kept up by writers from the switch on; then it is filled, and a second release,
+of the same data, tells readers to take the column.
 """
 
 from __future__ import annotations
@@ -9,21 +12,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
 from engine.base.context import SYSTEM_USER
 from engine.base.errors import Refused
-from engine.base.limits import LOCK_MILLISECONDS
+from engine.base.limits import LOCK_MILLISECONDS, RELEASE_SECONDS
 from engine.db.listen import notify
 from engine.db.migrations import migrate_tenant
 from engine.db.transaction import transaction
 from engine.lifecycle import seeds
-from engine.lifecycle.plan import Plan, check_applicable, plan
-from engine.migrate.diff import CreateTable, Operation
+from engine.lifecycle.plan import Plan, check_applicable, plan, with_fills
+from engine.migrate.diff import CreateIndex, CreateTable, DropIndex, Operation
 from engine.migrate.render import concurrent, render
+from engine.records.rollups import fill
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.tenants.directory import find, register
@@ -57,14 +62,16 @@ async def apply(rt: Runtime, tenant: str, loaded: Loaded, *, note: str = "") -> 
             await migrate_tenant(conn, entry.schema)
             found = await plan(rt, tenant, loaded)
             check_applicable(found)
-            longest = await _operations(conn, found.operations)
+            longest = await _operations(conn, [o for o in found.operations if not isinstance(o, DropIndex)])
             await _system_user(conn, found.target)
             release = found.target
-            if found.base is None or found.base.hash != found.target.hash:
-                await _switch(rt, found, note)
-                await rt.store.refresh(tenant)
-            else:
+            if found.base and (found.base.hash, found.base.identity) == (release.hash, release.identity):
                 release = found.base
+            else:
+                await _switch(rt, found.base, release, note)
+            await _operations(conn, [o for o in found.operations if isinstance(o, DropIndex)])
+            if found.fills:
+                release = await _filled(rt, conn, release, found.fills)
             planted = await seeds.plant(rt, release)
         finally:
             if not conn.is_closed():
@@ -72,17 +79,42 @@ async def apply(rt: Runtime, tenant: str, loaded: Loaded, *, note: str = "") -> 
     return Applied(found, release, planted, longest)
 
 
-async def _switch(rt: Runtime, found: Plan, note: str) -> None:
+async def _switch(rt: Runtime, base: Release | None, target: Release, note: str) -> None:
     """Publishes the release if the tenant still stands where the plan began, and tells every process."""
     async with transaction(rt.writes) as conn:
-        now = await conn.fetchval(f'SELECT max(number) FROM "{found.target.schema}"._release')
-        if now != (found.base.number if found.base else None):
+        now = await conn.fetchval(f'SELECT max(number) FROM "{target.schema}"._release')
+        if now != (base.number if base else None):
             raise Refused("plan.stale", "the tenant was changed since the plan was made")
-        await publish(conn, found.target, note)
-        await notify(conn, CHANNEL, found.tenant)
+        await publish(conn, target, note)
+        await notify(conn, CHANNEL, target.tenant)
+    await rt.store.refresh(target.tenant)
 
 
-async def _operations(conn: Any, steps: tuple[Operation, ...]) -> float:
+async def _filled(rt: Runtime, conn: Any, release: Release, fills: Sequence[tuple[str, str]]) -> Release:
+    """Counts the roll-ups of every record once all writers keep them up; the release whose readers take the columns."""
+    await asyncio.sleep(RELEASE_SECONDS)
+    began = await conn.fetchval("SELECT clock_timestamp()")
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    while await conn.fetchval(_OLDER, began):
+        if time.monotonic() > deadline:
+            raise Refused("plan.refused", "a long transaction goes on; apply again later to fill the roll-ups")
+        await asyncio.sleep(0.05)
+    for obj in dict.fromkeys(obj for obj, _ in fills):
+        await fill(rt, release, obj, [name for of, name in fills if of == obj])
+    full, _ = with_fills(replace(release, number=release.number + 1), None, rt.collation)
+    await _switch(rt, release, full, "roll-ups filled")
+    return full
+
+
+_OLDER = """
+SELECT count(*) FROM pg_catalog.pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
+AND xact_start < $1
+"""
+"""Transactions that may write by the release before."""
+
+
+async def _operations(conn: Any, steps: Sequence[Operation]) -> float:
     """Runs the operations; the longest time that a statement with an exclusive lock took on an existing table."""
     longest = 0.0
     for step in steps:
@@ -96,6 +128,9 @@ async def _operations(conn: Any, steps: tuple[Operation, ...]) -> float:
                 longest = max(longest, time.perf_counter() - began)
         if isinstance(step, CreateTable):
             await conn.execute(f'ANALYZE "{step.schema}"."{step.table.name}"')
+        elif isinstance(step, CreateIndex) and step.index.expression:
+            # The planner knows nothing of an expression's values before.
+            await conn.execute(f'ANALYZE "{step.table.schema}"."{step.table.name}"')
     return longest
 
 
@@ -104,6 +139,8 @@ async def _unhurried(conn: Any, text: str) -> None:
     await conn.execute("SET statement_timeout = 0")
     try:
         await conn.execute(text)
+    except asyncpg.InvalidObjectDefinitionError as error:
+        raise Refused("plan.refused", f"PostgreSQL does not index this formula: {error}") from error
     finally:
         if not conn.is_closed():
             await conn.execute("RESET statement_timeout")

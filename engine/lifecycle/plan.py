@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.base.errors import Refused
 from engine.migrate.diff import Operation, operations
 from engine.migrate.present import present
 from engine.migrate.render import describe
 from engine.migrate.wanted import wanted
+from engine.plan.upkeep import kept_of
 from engine.release import release as releases
 from engine.release.release import Release
 from engine.runtime import Runtime
+from engine.sql.rollups import fingerprint
 from engine.tenants.directory import Tenant, find
 from engine.tenants.store import load
 from metamodel.diff import Change, diff
@@ -25,7 +27,8 @@ from metamodel.model import Model
 class Plan:
     """The way from the current release (`base`, None before the first) to `target`.
 
-    `refused` maps the path of a change to the reason why it can not be applied; then nothing is.
+    `refused` maps the path of a change to the reason why it can not be applied; then nothing is. `fills` are the
+    roll-ups, as (object, field), whose columns are counted after the switch, while readers go on to compute them.
     """
 
     tenant: str
@@ -34,21 +37,25 @@ class Plan:
     changes: tuple[Change, ...]
     operations: tuple[Operation, ...]
     refused: Mapping[str, str]
+    fills: tuple[tuple[str, str], ...] = ()
 
     @property
     def empty(self) -> bool:
-        return not self.changes and not self.operations
+        return not self.changes and not self.operations and not self.fills
 
 
 KEEPS_DATA = (
-    (r"(object|value_set|process|report|workflow|role|seed|pack)\.[^.]+", {"add"}),
-    (r"(report|workflow|role|seed|pack)\..+", {"add", "change", "remove"}),
+    (r"(object|value_set|function|process|report|workflow|role|seed|pack)\.[^.]+", {"add"}),
+    (r"(function|report|workflow|role|seed|pack)\..+", {"add", "change", "remove"}),
     (r"object\.[^.]+\.(label|plural|description)\b.*|object\.[^.]+\.title", {"add", "change", "remove"}),
     (r"object\.[^.]+\.rules\..+", {"add", "change"}),
     (r"object\.[^.]+\.(fields\.|rules\.)?\(order\)", {"change"}),
     (r"object\.[^.]+\.fields\.[^.]+", {"add"}),
     (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
-    (r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed)", {"change"}),
+    (
+        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed|stored)",
+        {"change"},
+    ),
     (r"object\.[^.]+\.indexes\.[^.]+", {"add"}),
     (r"value_set\.[^.]+\.(label|options\.[^.]+\.(label|active)).*|value_set\..*\(order\)", {"add", "change", "remove"}),
     (r"value_set\.[^.]+\.options\.[^.]+", {"add"}),
@@ -82,18 +89,37 @@ async def plan(rt: Runtime, tenant: str, loaded: Loaded) -> Plan:
             tenant, there.schema, base.number + 1 if base else 1, loaded.data, base.identity if base else None,
             model=loaded.model, role=there.role,
         )
+        target, fills = with_fills(target, base, rt.collation)
         changes = tuple(diff(base.model if base else nothing(loaded.model), loaded.model))
         refused = refusals(changes, base, loaded.model) if base else {}
         try:
-            steps = operations(wanted(target), await present(conn, there.schema))
+            steps = operations(wanted(target, rt.collation), await present(conn, there.schema))
         except ValueError as error:
             return Plan(tenant, base, target, changes, (), refused or {"(database)": str(error)})
-    return Plan(tenant, base, target, changes, steps, refused)
+    return Plan(tenant, base, target, changes, steps, refused, fills)
+
+
+def with_fills(
+    target: Release, base: Release | None, collation: str | None
+) -> tuple[Release, tuple[tuple[str, str], ...]]:
+    """The release with `filled` at those roll-ups whose columns hold the right values already, and the others."""
+    objects = {name: {**entry, "fields": dict(entry["fields"])} for name, entry in target.identity["objects"].items()}
+    fills = []
+    for obj in target.model.objects.values():
+        fields, before = objects[obj.name]["fields"], target.identity["objects"][obj.name]["fields"]
+        fields.update({name: {k: v for k, v in entry.items() if k != "filled"} for name, entry in before.items()})
+        for f in target.kept(obj.name):
+            held = fingerprint(kept_of(target, obj.name, [f]), collation)
+            if base is None or obj.name not in base.model.objects or before[f.name].get("filled") == held:
+                fields[f.name]["filled"] = held
+            else:
+                fills.append((obj.name, f.name))
+    return replace(target, identity={**target.identity, "objects": objects}), tuple(fills)
 
 
 def nothing(model: Model) -> Model:
     """A model with the same settings and no declarations."""
-    return Model(model.settings, {}, {}, {}, {}, {}, {}, {}, {})
+    return Model(model.settings, {}, {}, {}, {}, {}, {}, {}, {}, {})
 
 
 def refusals(changes: tuple[Change, ...], base: Release, model: Model) -> dict[str, str]:
@@ -128,6 +154,7 @@ def lines(found: Plan) -> list[str]:
     """The plan for a person: changes, then operations with their locks, then refusals."""
     out = [str(change) for change in found.changes if "." in change.path]
     out += [f"  {describe(step)}" for step in found.operations]
+    out += [f"  fill roll-up {obj}.{name} (lock: a batch of records at a time)" for obj, name in found.fills]
     out += [f"! {path}: {reason}" for path, reason in found.refused.items()]
     return out
 

@@ -1,6 +1,7 @@
 """Wanted against present: the ordered operations that make the schema hold what the release wants.
 
-Every operation adds; none loses anything. The same comparison after a crash gives what is left to do.
+Every operation adds, or drops an index that the engine itself made; none loses anything. The same comparison after a
+crash gives what is left to do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from engine.migrate.present import Present
 from engine.migrate.wanted import Catalogue, Check, Column, Index, Table
+from engine.release.identity import names_expression_index
 from engine.release.release import TableRef
 
 
@@ -64,7 +66,18 @@ class CreateIndex:
     lock = "reads and writes go on"
 
 
-Operation = CreateSequence | CreateTable | AddColumn | AddCheck | ValidateCheck | DropInvalidIndex | CreateIndex
+@dataclass(frozen=True, slots=True)
+class DropIndex:
+    """The index of an expression that no formula has any more; done when the new release is published."""
+
+    schema: str
+    name: str
+    lock = "reads and writes go on"
+
+
+Operation = (
+    CreateSequence | CreateTable | AddColumn | AddCheck | ValidateCheck | DropInvalidIndex | CreateIndex | DropIndex
+)
 
 
 def operations(wanted: Catalogue, present: Present) -> tuple[Operation, ...]:
@@ -79,6 +92,10 @@ def operations(wanted: Catalogue, present: Present) -> tuple[Operation, ...]:
             found.append(CreateTable(table, wanted.schema))
         else:
             found += _columns(ref, table, present)
+    for table in wanted.tables:
+        kept = {index.name for index in table.indexes}
+        ours = filter(names_expression_index, present.indexes.get(table.name, ()))
+        found += [DropIndex(wanted.schema, name) for name in ours if name not in kept]
     return tuple(found)
 
 

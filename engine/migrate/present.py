@@ -38,7 +38,7 @@ _SEQUENCES = """
 SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind = 'S'
 """
-_TYPES = {"timestamp with time zone": "timestamptz"}
+_TYPES = {"timestamp with time zone": "timestamptz", "time without time zone": "time"}
 
 
 async def present(conn: Any, schema: str) -> Present:

@@ -1,4 +1,5 @@
-"""Operations -> DDL. Identifiers come from the identity map and are quoted; constants are numbers; nothing else."""
+"""Operations -> DDL. Identifiers come from the identity map and are quoted, constants are numbers, expressions of
+indexes are made by the lowering of formulas; nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from engine.migrate.diff import (
     CreateIndex,
     CreateSequence,
     CreateTable,
+    DropIndex,
     DropInvalidIndex,
     Operation,
     ValidateCheck,
@@ -31,7 +33,7 @@ def describe(operation: Operation) -> str:
 
 def concurrent(operation: Operation) -> bool:
     """Whether the operation must run outside a transaction."""
-    return isinstance(operation, CreateIndex | DropInvalidIndex)
+    return isinstance(operation, CreateIndex | DropInvalidIndex | DropIndex)
 
 
 def _quoted(name: str) -> str:
@@ -59,9 +61,11 @@ def _condition(check: Check) -> str:
 
 
 def _index(ref: TableRef, index: Index, how: str = "") -> str:
-    columns = ", ".join(map(_quoted, index.columns))
+    keys = [f"({index.expression})"] if index.expression else []
+    columns = ", ".join([*keys, *map(_quoted, index.columns)])
     kind = "UNIQUE INDEX" if index.unique else "INDEX"
-    return f"CREATE {kind} {how}{_quoted(index.name)} ON {_ref(ref)} ({columns}) WHERE deleted_at IS NULL"
+    live = "" if index.expression else " WHERE deleted_at IS NULL"
+    return f"CREATE {kind} {how}{_quoted(index.name)} ON {_ref(ref)} ({columns}){live}"
 
 
 def _create_table(operation: CreateTable) -> list[str]:
@@ -83,6 +87,7 @@ _RENDER: dict[type[Any], Callable[[Any], list[str]]] = {
     ValidateCheck: lambda o: [f"ALTER TABLE {_ref(o.table)} VALIDATE CONSTRAINT {_quoted(o.check.name)}"],
     DropInvalidIndex: lambda o: [f"DROP INDEX CONCURRENTLY {_quoted(o.schema)}.{_quoted(o.name)}"],
     CreateIndex: lambda o: [_index(o.table, o.index, "CONCURRENTLY ")],
+    DropIndex: lambda o: [f"DROP INDEX CONCURRENTLY IF EXISTS {_quoted(o.schema)}.{_quoted(o.name)}"],
 }
 
 _DESCRIBE: dict[type[Any], Callable[[Any], str]] = {
@@ -93,4 +98,5 @@ _DESCRIBE: dict[type[Any], Callable[[Any], str]] = {
     ValidateCheck: lambda o: f"validate check {o.check.name}",
     DropInvalidIndex: lambda o: f"drop invalid index {o.name}",
     CreateIndex: lambda o: f"build index {o.index.name}",
+    DropIndex: lambda o: f"drop index {o.name}",
 }

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engine.release.identity import SYSTEM_COLUMNS, entered_at, index_name
+from engine.release.identity import SYSTEM_COLUMNS, entered_at, expression_index_name, index_name
 from engine.release.release import Release, TableRef
+from engine.sql.indexing import index_expression
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 
@@ -36,11 +37,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A B-tree over live rows (`deleted_at` is null); a unique one keeps a business key."""
+    """A B-tree over live rows (`deleted_at` is null); a unique one keeps a business key. `expression` is SQL over the
+    columns of the table and stands before `columns`; such an index is over all rows, since PostgreSQL estimates a
+    condition by the statistics of an index's expression only where the index is not partial."""
 
     name: str
     columns: tuple[str, ...]
     unique: bool = False
+    expression: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,16 @@ class Catalogue:
     sequences: tuple[TableRef, ...]
 
 
-def wanted(release: Release) -> Catalogue:
-    """The catalogue of a release."""
+def wanted(release: Release, collation: str | None) -> Catalogue:
+    """The catalogue of a release; `collation` is the server's for changes of case."""
     objects = release.model.objects.values()
     sequences = tuple(
         release.sequence(o.name, f.name) for o in objects for f in o.fields.values() if f.type == "auto_number"
     )
-    return Catalogue(release.schema, tuple(_table(release, o) for o in objects), sequences)
+    return Catalogue(release.schema, tuple(_table(release, o, collation) for o in objects), sequences)
 
 
-def _table(release: Release, obj: Object) -> Table:
+def _table(release: Release, obj: Object, collation: str | None) -> Table:
     name = release.table(obj.name).name
     columns = [Column(n, type_, n not in MAY_BE_NULL) for n, type_ in SYSTEM_COLUMNS.items()]
     checks: list[Check] = []
@@ -83,7 +87,11 @@ def _table(release: Release, obj: Object) -> Table:
         if f.type == "stage":
             columns.append(Column(entered_at(column), "timestamptz"))
         checks += _checks(name, column, f)
-    return Table(name, tuple(columns), tuple(checks), tuple(_indexes(release, obj, name)))
+    for f in release.kept(obj.name):
+        type_ = release.column_type(obj.name, f.name)
+        columns.append(Column(release.column(obj.name, f.name), type_, type_ == "boolean"))
+    indexes = (*_indexes(release, obj, name), *_expression_indexes(release, obj, name, collation))
+    return Table(name, tuple(columns), tuple(checks), indexes)
 
 
 def _checks(table: str, column: str, f: Field) -> Iterator[Check]:
@@ -100,7 +108,8 @@ def _checks(table: str, column: str, f: Field) -> Iterator[Check]:
 
 def _indexes(release: Release, obj: Object, table: str) -> Iterator[Index]:
     """Every lookup is indexed, since child sets and deletes follow it backwards; the rest is declared."""
-    column = {f.name: release.column(obj.name, f.name) for f in release.stored(obj.name)}
+    kept = release.kept(obj.name)
+    column = {f.name: release.column(obj.name, f.name) for f in (*release.stored(obj.name), *kept)}
     seen: set[tuple[str, ...]] = set()
     unique = [(f.name,) for f in release.stored(obj.name) if f.unique and not f.system] + list(obj.unique.values())
     for fields in unique:
@@ -108,9 +117,18 @@ def _indexes(release: Release, obj: Object, table: str) -> Iterator[Index]:
         seen.add(columns)
         yield Index(index_name(table, columns, "key"), columns, unique=True)
     followed = {f.name for f in release.stored(obj.name) if f.type in ("lookup", "user") and not f.system}
-    plain = [(f.name,) for f in release.stored(obj.name) if f.indexed or f.name in followed]
+    plain = [(f.name,) for f in (*release.stored(obj.name), *kept) if f.indexed or f.name in followed]
     for fields in [*plain, ("owner",), *obj.indexes.values()]:
         columns = tuple(column[f] for f in fields)
         if columns not in seen:
             seen.add(columns)
             yield Index(index_name(table, columns, "idx"), (*columns, "id"))
+
+
+def _expression_indexes(release: Release, obj: Object, table: str, collation: str | None) -> Iterator[Index]:
+    """Formulas that are indexed; the id behind them serves the order of equal values."""
+    for f in obj.fields.values():
+        if f.indexed and f.formula and not f.stored:
+            text = index_expression(release, obj.name, f.name, collation)
+            name = expression_index_name(table, release.column(obj.name, f.name), text)
+            yield Index(name, ("id",), expression=text)

@@ -7,13 +7,13 @@ readable only where all their sources are (the most restrictive right of the sou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine.release.release import Release
 from metamodel.formula.depends import reads
-from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Param, children, rewrite
-from metamodel.formula.types import BOOLEAN, Type
+from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, children
+from metamodel.formula.types import BOOLEAN
 from metamodel.kinds.role import CAPABILITIES
 from metamodel.type_formulas import ModelSchema
 
@@ -139,16 +139,6 @@ class Rights:
         if self.everything:
             return ModelSchema(self.release.model)
         return ModelSchema(self.release.model, readable=lambda obj, field: field.name in self.readable(obj.name))
-
-
-def three_valued(node: Node) -> Node:
-    """The tree with comparisons that may be unknown, also inside aggregates and branches: a blank is no yes."""
-
-    def change(part: Node) -> Node:
-        fixed = isinstance(part, Literal | Param | Aggregate)
-        return part if fixed or part.type.kind != "boolean" else replace(part, type=Type("boolean"))
-
-    return rewrite(node, change)
 
 
 def _any(conditions: Iterable[Node | None]) -> Node | None:

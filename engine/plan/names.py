@@ -1,74 +1,43 @@
-"""Typed trees over names become trees over columns: computed fields inlined, stage properties tabled, rights put in.
+"""Typed trees over names become planned trees: formula fields followed, stage properties tabled, rights put in.
 
-A planned tree holds `Field` nodes whose `name` is a column and whose `path` is a tuple of hops; the rows that those
-hops reach are the plan's `Join`s. Two views exist: a reader's, in which hidden rows and cells are blank, and the
-system's (rights None), in which rules and rights themselves are judged. A hop that ends with `!` belongs to the
-system's view inside a reader's plan.
+Two views exist: a reader's, in which hidden rows and cells are blank, and the system's (rights None), in which rules
+and rights themselves are judged. A hop that ends with `!` belongs to the system's view inside a reader's plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Literal as OneOf
-from typing import TypeVar
 
-from engine.plan.access import NOTHING, Rights, three_valued
+from engine.plan.access import NOTHING, Rights
+from engine.plan.passes import GRANT, IN_SET, ROWS, VALUE, Pass, run
+from engine.plan.planned import (
+    Computed,
+    Definition,
+    Image,
+    Join,
+    PlannedAggregate,
+    define,
+    own,
+    shift,
+    trusted,
+    untrusted,
+    written,
+)
 from engine.release.identity import entered_at
-from engine.release.release import Release, TableRef
-from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, children
+from engine.release.release import Release
+from metamodel.formula.functions.registry import lookup
+from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, rewrite, walk
 from metamodel.formula.types import BOOLEAN, TEXT, Type
 from metamodel.kinds.process import Stage
 from metamodel.type_formulas import ModelSchema
-
-Image = OneOf["new", "old"]
-NOWHERE = TableRef("", "")
 
 STAGE_PROPERTIES: dict[str, Callable[[Stage], Value]] = {
     "probability": lambda stage: stage.probability,
     "category": lambda stage: stage.category,
     "limit": lambda stage: stage.limit_days,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """A to-one hop to the row of `table` whose id stands in `column` of the row before it; `path` ends with the hop.
-
-    `condition` (judged as a grant, over the joined row as a frame of its own with the joins `inner`) hides rows.
-    """
-
-    image: Image
-    path: tuple[str, ...]
-    column: str
-    table: TableRef
-    condition: Node | None
-    inner: tuple[Join, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedAggregate(Aggregate):
-    """An aggregate whose child table, link column (`via`), joins and right of reading are resolved.
-
-    Its rows are those of `table` that point with `via` to the record at `path` from the row of `level`.
-    `access` is judged as a grant over the child row.
-    """
-
-    level: int = 0
-    image: Image = "new"
-    table: TableRef = NOWHERE
-    joins: tuple[Join, ...] = ()
-    access: Node | None = None
-
-    @property
-    def inside(self) -> tuple[Node, ...]:
-        """What is written over the rows of the set."""
-        return tuple(tree for tree in (self.where, self.value, self.by) if tree is not None)
-
-
-A = TypeVar("A", bound=Aggregate)
-RowChange = Callable[[Field | PlannedAggregate, int], Node]
 
 
 class Names:
@@ -78,15 +47,15 @@ class Names:
         self.release = release
         self.rights = rights
         self._all = ModelSchema(release.model)
-        self._computed: dict[tuple[str, str], Node] = {}
+        self._definitions: dict[tuple[str, str], Definition] = {}
 
     @cached_property
     def schema(self) -> ModelSchema:
         return self.rights.schema if self.rights else self._all
 
-    def tree(self, tree: Node, obj: str) -> Node:
+    def tree(self, tree: Node, obj: str, passes: tuple[Pass, ...] = VALUE) -> Node:
         """The tree over columns of a row of `obj` and of the rows that its paths reach."""
-        return self._columns(tree, (obj,))
+        return run(passes, self.columns(tree, (obj,)))
 
     def field(self, obj: str, name: str, image: Image = "new") -> Node:
         """One field of the row itself, over columns."""
@@ -95,13 +64,13 @@ class Names:
         kind = shape.fields[name].type
         return self.tree(Field(kind if self.rights is None else shown(kind), (), obj, name, 0, image), obj)
 
-    def grant(self, condition: Node | None, obj: str) -> Node | None:
+    def grant(self, condition: Node | None, obj: str, passes: tuple[Pass, ...] = GRANT) -> Node | None:
         """A condition of a grant over columns, three-valued, in the system's view whatever this view is."""
         if condition is None:
             return None
         if self.rights is None:
-            return three_valued(self.tree(condition, obj))
-        return _trusted(Names(self.release, None).grant(condition, obj) or NOTHING)
+            return self.tree(condition, obj, passes)
+        return trusted(self._system.grant(condition, obj, passes) or NOTHING)
 
     def visible(self, obj: str) -> Node | None:
         """The rows of `obj` that this view shows: None for all, a false constant for none."""
@@ -109,7 +78,7 @@ class Names:
             return None
         if not self.rights.allows(obj, "read"):
             return NOTHING
-        return self.grant(self.rights.rows(obj, "read"), obj)
+        return self.grant(self.rights.rows(obj, "read"), obj, ROWS)
 
     def joins(self, trees: Iterable[Node | None], obj: str) -> tuple[Join, ...]:
         """The joins that a frame of `obj` needs for these planned trees, parents before children."""
@@ -125,8 +94,8 @@ class Names:
             source, name = obj, hop.rstrip("!")
             obj = self._target(source, name)
         visible = None if path[-1].endswith("!") else self.visible(obj)
-        condition = visible and _untrusted(visible)
-        inner = Names(self.release, None).joins((condition,), obj)
+        condition = visible and untrusted(visible)
+        inner = self._system.joins((condition,), obj)
         return Join(image, path, self.release.column(source, name), self.release.table(obj), condition, inner)
 
     def _target(self, obj: str, lookup: str) -> str:
@@ -134,7 +103,8 @@ class Names:
         assert declared.to is not None
         return declared.to
 
-    def _columns(self, node: Node, rows: tuple[str, ...]) -> Node:
+    def columns(self, node: Node, rows: tuple[str, ...]) -> Node:
+        """The tree with its names resolved, over a row of `rows[0]` that stands in a set of a row of `rows[1]` ..."""
         match node:
             case Field():
                 return self._field(node, rows)
@@ -143,21 +113,69 @@ class Names:
             case Aggregate():
                 return self._aggregate(node, rows)
             case Call(type=kind, function=function, args=args):
-                done = tuple(self._columns(arg, rows) for arg in args)
+                done = tuple(self.columns(arg, rows) for arg in args)
                 return self._stage_test(function, args, rows) or Call(kind, function, done)
         return node
 
     def _field(self, node: Field, rows: tuple[str, ...]) -> Node:
         declared = self.release.object(node.object).fields[node.name]
         column: Node
-        if declared.formula:
-            key = (node.object, node.name)
-            if key not in self._computed:
-                self._computed[key] = self._columns(self.release.model.typed[declared.formula.key], (node.object,))
-            column = _reached(_shift(self._computed[key], node), node)
+        if declared.formula and declared.formula.key in self.release.model.broken:
+            column = Call(node.type.blank(), "broken", ())
+        elif declared.formula and not self._kept(node):
+            column = _reached(self._use(self._definition(node.object, node.name), node), node)
         else:
             column = replace(node, name=self.release.column(node.object, node.name))
         return self._masked(column, node, rows)
+
+    def computed(self, obj: str, name: str) -> Node:
+        """The formula of a field over columns of its own row, also where its value is stored."""
+        return self._definition(obj, name).tree
+
+    def _definition(self, obj: str, name: str) -> Definition:
+        """The definition of a formula field, after those that it names. An explicit stack: chains may be long."""
+        stack = [(obj, name)]
+        while (obj, name) not in self._definitions:
+            ahead = [key for key in self._formulas(*stack[-1]) if key not in self._definitions]
+            stack += ahead
+            if not ahead:
+                key = stack.pop()
+                self._definitions[key] = self._define(*key)
+        return self._definitions[obj, name]
+
+    def _formulas(self, obj: str, name: str) -> Iterator[tuple[str, str]]:
+        """The formula fields that a formula field names."""
+        for part in walk(self._typed(obj, name)):
+            if isinstance(part, Field) and self.release.object(part.object).fields[part.name].formula:
+                yield part.object, part.name
+
+    def _typed(self, obj: str, name: str) -> Node:
+        formula = self.release.object(obj).fields[name].formula
+        assert formula is not None
+        return self.release.model.typed[formula.key]
+
+    def _define(self, obj: str, name: str) -> Definition:
+        declared = self.release.object(obj).fields[name]
+        made, indexed = self.tree(self._typed(obj, name), obj), declared.indexed and not declared.stored
+        return define(_settled(made) if indexed else made, indexed)
+
+    def _use(self, formula: Definition, at: Field) -> Node:
+        """A formula field as it stands in another tree."""
+        if formula.light:
+            return shift(formula.tree, at)
+        return Computed(formula.tree.type, at.path, at.object, at.name, at.level, at.image, formula)
+
+    def _kept(self, node: Field) -> bool:
+        """Whether a column holds what this view would compute: a reader who may not see all children counts his own."""
+        if not self.release.filled(node.object, node.name):
+            return False
+        return self.rights is None or (
+            self.computed(node.object, node.name) == self._system.computed(node.object, node.name)
+        )
+
+    @cached_property
+    def _system(self) -> Names:
+        return Names(self.release, None) if self.rights else self
 
     def _masked(self, value: Node, node: Field, rows: tuple[str, ...]) -> Node:
         """The value of a cell, blank where the reader may not see it or a lookup on the way to it."""
@@ -175,11 +193,11 @@ class Names:
         if self.rights is None:
             return None
         level, image = (node.level, node.image) if isinstance(node, Field) else (up, "new")
-        obj, found = rows[level - up], []
+        obj, found = rows[level], []
         for n, name in enumerate(names):
             where = self.grant(self.rights.where_readable(obj, name), obj)
             if where is not None:
-                found.append(_shift(where, Field(BOOLEAN, names[:n], obj, name, level, image)))
+                found.append(shift(where, Field(BOOLEAN, names[:n], obj, name, level, image)))
             obj = self._target(obj, name) if n < len(names) - 1 else obj
         return found[0] if len(found) == 1 else Call(BOOLEAN.blank(), "and", tuple(found)) if found else None
 
@@ -218,20 +236,20 @@ class Names:
         return None
 
     def _aggregate(self, node: Aggregate, rows: tuple[str, ...]) -> Node:
-        inner = (node.object, *rows) if node.relation else (node.object,)
-        where = node.where and self._columns(node.where, inner)
-        value = node.value and self._columns(node.value, inner)
-        by = node.by and self._columns(node.by, inner)
-        if node.relation is None or node.via is None:
+        inner = (node.object, *rows) if node.relation or node.whole else (node.object,)
+        where = node.where and run(IN_SET, self.columns(node.where, inner))
+        value = node.value and self.columns(node.value, inner)
+        by = node.by and self.columns(node.by, inner)
+        if node.relation is None and not node.whole:
             return replace(node, where=where, value=value, by=by)
         access = self.visible(node.object)
         if allowed := self._allowed(node.path, node, inner, up=1):
             where = allowed if where is None else Call(BOOLEAN, "and", (allowed, where))
         return PlannedAggregate(
             type=node.type, function=node.function, path=node.path, relation=node.relation, object=node.object,
-            via=self.release.column(node.object, node.via), where=where, value=value, by=by, level=0, image="new",
-            table=self.release.table(node.object), joins=self.joins((where, value, by, access), node.object),
-            access=access,
+            via=self.release.column(node.object, node.via) if node.via else None, where=where, value=value, by=by,
+            whole=node.whole, level=0, image="new", table=self.release.table(node.object),
+            joins=self.joins((where, value, by, access), node.object), access=access,
         )
 
 
@@ -240,79 +258,22 @@ def shown(kind: Type) -> Type:
     return kind.blank() if kind.kind == "boolean" else kind
 
 
-def with_image(tree: Node, image: Image) -> Node:
-    """The tree over another image of its own row."""
-
-    def change(node: Field | PlannedAggregate, depth: int) -> Node:
-        return replace(node, image=image) if node.level == depth else node
-
-    return _map_rows(tree, change)
-
-
-def _trusted(tree: Node) -> Node:
-    """The tree with its hops marked as the system's, where a reader's own hop could hide the row."""
-    return _map_hops(tree, lambda hop: f"{hop}!")
+def _settled(tree: Node) -> Node:
+    """The tree as its index holds it: in one piece, and blank where it is an error."""
+    tree = _expanded(tree)
+    fails = any(isinstance(part, Call) and (known := lookup(part.function)) and known.errors for part in walk(tree))
+    kind = tree.type.blank() if fails and tree.type.kind != "boolean" else tree.type
+    return Call(kind, "settled", (tree,))
 
 
-def _untrusted(tree: Node) -> Node:
-    """The tree with plain hops, for a frame that is the system's as a whole."""
-    return _map_hops(tree, lambda hop: hop.rstrip("!"))
-
-
-def _map_hops(tree: Node, change: Callable[[str], str]) -> Node:
-    def move(node: Field | PlannedAggregate, depth: int) -> Node:
-        return replace(node, path=tuple(map(change, node.path))) if node.level == depth else node
-
-    return _map_rows(tree, move)
+def _expanded(tree: Node) -> Node:
+    return rewrite(tree, lambda part: _expanded(written(part)) if isinstance(part, Computed) else part)
 
 
 def _reached(value: Node, node: Field) -> Node:
     """What is computed in the row at the end of a path: blank where there is no row, whatever it would be of blanks."""
-    if node.path == () or isinstance(value, Field):
+    if node.path == () or (isinstance(value, Field) and not isinstance(value, Computed)):
         return value
     there = replace(node, type=Type("reference", of=node.object), name="id")
     blank = NOTHING if node.type == BOOLEAN else Literal(node.type.blank(), None)
     return Call(blank.type, "if", (Call(BOOLEAN, "isblank", (there,)), blank, value))
-
-
-def _shift(tree: Node, to: Field) -> Node:
-    """The tree of a computed field, written over its own row, as seen from the row that reaches it by `to`."""
-
-    def move(node: Field | PlannedAggregate, depth: int) -> Node:
-        if node.level != depth:
-            return node
-        image = to.image if to.image == "old" else node.image
-        return replace(node, path=to.path + node.path, level=depth + to.level, image=image)
-
-    return tree if to.path == () and to.level == 0 and to.image == "new" else _map_rows(tree, move)
-
-
-def _map_rows(node: Node, change: RowChange, depth: int = 0) -> Node:
-    """A copy in which `change(node, depth)` replaces each node that names a row; depth counts enclosing aggregates."""
-    match node:
-        case Field():
-            return change(node, depth)
-        case PlannedAggregate():
-            return change(_map_inside(node, change, depth + 1), depth)
-        case Aggregate():
-            return _map_inside(node, change, depth)
-        case Call(args=args):
-            return replace(node, args=tuple(_map_rows(arg, change, depth) for arg in args))
-    return node
-
-
-def _map_inside(node: A, change: RowChange, depth: int) -> A:
-    where, value, by = (tree and _map_rows(tree, change, depth) for tree in (node.where, node.value, node.by))
-    return replace(node, where=where, value=value, by=by)
-
-
-def own(node: Node, depth: int = 0) -> Iterator[Field | PlannedAggregate]:
-    """What a planned tree takes from the row it is written over: fields and child sets, inner ones first."""
-    if isinstance(node, PlannedAggregate):
-        for inside in node.inside:
-            yield from own(inside, depth + 1)
-    else:
-        for child in children(node):
-            yield from own(child, depth)
-    if isinstance(node, Field | PlannedAggregate) and node.level == depth:
-        yield node

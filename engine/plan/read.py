@@ -9,16 +9,20 @@ from typing import Any
 from engine.base.errors import Fault, Refused
 from engine.base.limits import PAGE_MAX
 from engine.plan.access import Rights
-from engine.plan.names import Join, Names, shown
+from engine.plan.names import Names, shown
+from engine.plan.passes import FILTER, ROWS, run
+from engine.plan.planned import Join
 from engine.plan.request import RecordQuery
 from engine.plan.values import from_text
 from engine.release.release import TableRef
+from metamodel.formula import limits
 from metamodel.formula.check import check
 from metamodel.formula.diagnostics import FormulaError
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope, Where
 from metamodel.formula.typed import Call, Field, Node, Param, rewrite
 from metamodel.formula.types import BOOLEAN, Type
+from metamodel.formula.weight import weight
 from metamodel.names import did_you_mean
 
 
@@ -97,15 +101,17 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
         faults.append(Fault("query.invalid", f"limit is a number from 1 to {PAGE_MAX}", "limit"))
     if faults:
         raise Refused("query.invalid", faults[0].detail, faults=faults)
-    where = _all([c for c in conditions if c is not None])
+    known = [condition for condition in conditions if condition is not None]
+    where = run(FILTER, _all(known)) if known else None
     after, first = None, len(values)
     if cursor is not None:
         if len(cursor) != len(order):
             raise Refused("query.cursor")
         after = tuple(text is None for text in cursor)
         values += [None if t is None else from_text(o.tree.type.kind, t) for o, t in zip(order, cursor, strict=True)]
-    granted = [names.grant(rights.rows(obj, verb), obj) for verb in (("read", "export") if query.export else ("read",))]
-    access = _all([condition for condition in granted if condition is not None])
+    verbs = ("read", "export") if query.export else ("read",)
+    granted = [c for verb in verbs if (c := names.grant(rights.rows(obj, verb), obj, ROWS)) is not None]
+    access = _all(granted) if granted else None
     plan = ReadPlan(
         table=rights.release.table(obj),
         zone=rights.release.model.settings.time_zone,
@@ -151,7 +157,10 @@ def checked(
         return None
     base = len(values)
     values.extend(result.values)
-    return names.tree(_renumber(tree, base), obj)
+    planned = names.tree(_renumber(tree, base), obj)
+    if weight(planned) > limits.WEIGHT:
+        faults.append(Fault("formula.E605", "with the formula fields that it names it is too much work", pointer))
+    return planned
 
 
 def _renumber(tree: Node, base: int) -> Node:
@@ -214,7 +223,5 @@ def _order(keys: Sequence[str], obj: str, names: Names, faults: list[Fault]) -> 
     return tuple(order)
 
 
-def _all(conditions: Sequence[Node]) -> Node | None:
-    if len(conditions) > 1:
-        return Call(BOOLEAN, "and", tuple(conditions))
-    return conditions[0] if conditions else None
+def _all(conditions: Sequence[Node]) -> Node:
+    return Call(BOOLEAN, "and", tuple(conditions)) if len(conditions) > 1 else conditions[0]

@@ -9,7 +9,9 @@ from typing import Any
 from engine.base.errors import Fault, Refused
 from engine.base.limits import REPORT_ROWS
 from engine.plan.access import Rights
-from engine.plan.names import Join, Names
+from engine.plan.names import Names
+from engine.plan.passes import FILTER, ROWS, run
+from engine.plan.planned import Join
 from engine.plan.read import checked
 from engine.plan.request import AggregateQuery
 from engine.release.release import TableRef
@@ -140,7 +142,8 @@ def _plan(
     obj: str, rights: Rights, names: Names, where: Node | None, groups: tuple[ReportColumn, ...],
     measures: tuple[ReportColumn, ...], order: Sequence[tuple[str, bool]], totals: bool,
 ) -> ReportPlan:
-    access = names.grant(rights.rows(obj, "read"), obj)
+    access = names.grant(rights.rows(obj, "read"), obj, ROWS)
+    where = where and run(FILTER, where)
     trees = (access, where, *(c.tree for c in (*groups, *measures)))
     return ReportPlan(
         rights.release.table(obj), rights.release.model.settings.time_zone, access, where, groups, measures,

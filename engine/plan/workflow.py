@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from engine.plan.names import Join, Names
+from engine.plan.names import Names
+from engine.plan.planned import Join
 from engine.plan.read import Output
 from engine.release.identity import entered_at
 from engine.release.release import Release, TableRef
@@ -88,7 +89,8 @@ def plan_values(release: Release, obj: str, values: Mapping[str, Formula], prese
 def _images(release: Release, obj: str) -> Images:
     stage = release.stage_field(obj)
     stage_column = release.column(obj, stage[0].name) if stage else None
-    columns = [(release.column(obj, f.name), FIELD_TYPES[f.type].column or "") for f in release.stored(obj)]
+    kept = (*release.stored(obj), *release.kept(obj))
+    columns = [(release.column(obj, f.name), release.column_type(obj, f.name)) for f in kept]
     return Images(
         object=obj,
         zone=release.model.settings.time_zone,

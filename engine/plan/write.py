@@ -11,9 +11,11 @@ from decimal import Decimal
 
 from engine.base.errors import Refused
 from engine.plan.access import Rights
-from engine.plan.names import Image, Join, Names, PlannedAggregate, own, with_image
+from engine.plan.names import Names
+from engine.plan.planned import Image, Join, PlannedAggregate, own, with_image
 from engine.plan.read import Output
 from engine.plan.request import Operation, RecordWrite
+from engine.plan.upkeep import Upkeep, plan_upkeep
 from engine.release.identity import SYSTEM_COLUMNS, entered_at
 from engine.release.release import Release, TableRef
 from metamodel.formula.typed import Call, Field, Literal, Node, System
@@ -32,7 +34,8 @@ NEVER_BLANK = ("boolean", "stage")
 class Column:
     """A stored column of the object. `given` columns come from the payload; `default` fills blanks on create.
 
-    `partial`: some rows of the batch give it and some do not, so the row's list `_absent` decides.
+    `partial`: some rows of the batch give it and some do not, so the row's list `_absent` decides. `kept`: a roll-up
+    that the upkeep recounts; it begins with the value of no children and is no part of the history.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Column:
     partial: bool = False
     sequence: TableRef | None = None
     format: str | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class WritePlan:
     single: bool
     queued: bool
     anchored: bool
+    upkeep: tuple[Upkeep, ...]
 
 
 def plan_write(
@@ -167,6 +172,7 @@ def plan_write(
         anchored=operation == "delete" or any(
             isinstance(node, PlannedAggregate) for tree in trees if tree is not None for node in own(tree)
         ),
+        upkeep=plan_upkeep(release, obj, given if operation == "update" and not request.historical else None),
     )
 
 
@@ -210,6 +216,11 @@ def _columns(
             column, f.name, type_, f.name in given, default, f.name in partial,
             release.sequence(obj, f.name) if f.type == "auto_number" else None, f.format,
         ))
+    for f in release.kept(obj):
+        default = system.computed(obj, f.name) if operation == "create" else None
+        found.append(
+            Column(release.column(obj, f.name), f.name, release.column_type(obj, f.name), False, default, kept=True)
+        )
     return found
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from engine.base.context import Context
 from engine.base.errors import Fault, Refused
 from engine.db.pool import Connection
-from engine.db.transaction import atomic
+from engine.db.transaction import atomic, retry
 from engine.plan.request import RecordWrite
-from engine.records.write import write
+from engine.records.write import Written, write
 from engine.release.release import Release
 from engine.runtime import Runtime
 
@@ -41,9 +42,10 @@ async def _write(
         try:
             if conn is None:
                 written = await write(rt, ctx, release, part)
+            elif conn.is_in_transaction():
+                written = await _apart(rt, ctx, release, part, conn)
             else:
-                async with atomic(conn):
-                    written = await write(rt, ctx, release, part, conn)
+                written = await retry(partial(_apart, rt, ctx, release, part, conn))
         except Refused as refused:
             named = {fault.row for fault in refused.faults if fault.row is not None}
             if not named and len(places) > 1 and refused.kind in OF_ROWS:
@@ -61,6 +63,11 @@ async def _write(
             for place, changed in zip(places, written.changed, strict=True):
                 outcomes[place] = changed
             return
+
+
+async def _apart(rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection) -> Written:
+    async with atomic(conn):
+        return await write(rt, ctx, release, request, conn)
 
 
 def _part(request: RecordWrite, places: Sequence[int]) -> RecordWrite:

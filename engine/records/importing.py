@@ -190,6 +190,7 @@ async def _batches(
     try:
         while rows := await staging.batch(staged, len(job.sources), after, IMPORT_BATCH):
             after = rows[-1]["line"]
+            await job.rt.store.check_all()
             creates, updates = await _prepared(job, rows, twice)
             if writing is not None:
                 await writing

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from engine.base.errors import CODES, Fault
 from engine.plan.write import WritePlan
 from engine.release.release import Release
-from engine.sql.judging import FAILED, IN_USE, REFERENCE, UNIQUE
+from engine.sql.judging import FAILED, IN_USE, REFERENCE, SPAN, UNIQUE
+from metamodel.formula.functions.guard import ERRORS
 from metamodel.kinds.common import in_locale
 
 _TEXTS = {
@@ -16,7 +17,7 @@ _TEXTS = {
         "record.reference": "there is no such record",
         "record.unique": "{field} is already in use",
         "record.in_use": "records of {message} refer to it",
-        "record.rule_error": "{message} could not be evaluated",
+        "record.rule_error": "{message} could not be evaluated: {error}",
         "record.field_read_only": "your roles do not allow to write {field} in this record",
         "access.row": "your roles do not allow the record to be like this",
         "stage.required": "{field} is required in stage {message}",
@@ -33,7 +34,7 @@ _TEXTS = {
         "record.reference": "没有这条记录",
         "record.unique": "{field}已被使用",
         "record.in_use": "仍有{message}记录引用它",
-        "record.rule_error": "无法计算{message}",
+        "record.rule_error": "无法计算{message}：{error}",
         "record.field_read_only": "您的角色不允许修改此记录的{field}",
         "access.row": "您的角色不允许记录变成这样",
         "stage.required": "在“{message}”阶段必须填写{field}",
@@ -47,6 +48,20 @@ _TEXTS = {
     },
 }
 """What is said of each code; rules and criteria bring their own messages."""
+_ERRORS = {
+    "en": ERRORS,
+    "zh": {
+        "DIV0": "除数为零",
+        "NUM": "数值超出函数可计算的范围",
+        "VALUE": "文本不是函数所能读取的内容",
+        "DATE": "日期不在公元1年至9999年之间，或不存在",
+        "REF": "缺少记录或函数",
+        "OVERFLOW": "数值过大",
+        "LIMIT": "文本或列表过长",
+        "CUSTOM": "公式自身引发的错误",
+    },
+}
+"""What is said of each error of a formula."""
 
 
 def explain(
@@ -69,26 +84,30 @@ def _row(release: Release, plan: WritePlan, broken: Iterable[int], locale: str, 
 
 
 def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int | None) -> Fault:
-    def say(code: str, field: str = "", message: str = "", rule: str | None = None) -> Fault:
-        form = _TEXTS.get(locale.split("-")[0], _TEXTS["en"])[code]
-        detail = form.format(field=_label(release, plan, field, locale), message=message)
+    language = locale.split("-")[0]
+
+    def say(code: str, field: str = "", message: str = "", rule: str | None = None, error: str = "") -> Fault:
+        form = _TEXTS.get(language, _TEXTS["en"])[code]
+        detail = form.format(field=_label(release, plan, field, locale), message=message, error=error)
         return Fault(code, detail, f"/{field}" if field else "", rule, row)
 
+    check = plan.checks[number % SPAN] if number < REFERENCE or number >= FAILED else None
+    if check and number >= FAILED:
+        error = list(_ERRORS.get(language, ERRORS).values())[number // SPAN - FAILED // SPAN]
+        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule, error)
+    if check:
+        message = in_locale(check.message, locale)
+        if check.code in _TEXTS["en"]:
+            return say(check.code, check.field or "", message, check.rule)
+        return Fault(
+            check.code, message or CODES[check.code].title, f"/{check.field}" if check.field else "", check.rule, row
+        )
     if number >= IN_USE:
         used = plan.in_use[number - IN_USE]
         return say("record.in_use", message=in_locale(release.object(used.object).label, locale))
     if number >= UNIQUE:
         return say("record.unique", plan.uniques[number - UNIQUE].field)
-    if number >= REFERENCE:
-        return say("record.reference", plan.references[number - REFERENCE].field)
-    check, message = plan.checks[number % FAILED], in_locale(plan.checks[number % FAILED].message, locale)
-    if number >= FAILED:
-        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule)
-    if check.code in _TEXTS["en"]:
-        return say(check.code, check.field or "", message, check.rule)
-    return Fault(
-        check.code, message or CODES[check.code].title, f"/{check.field}" if check.field else "", check.rule, row
-    )
+    return say("record.reference", plan.references[number - REFERENCE].field)
 
 
 def _label(release: Release, plan: WritePlan, field: str, locale: str) -> str:

@@ -26,6 +26,7 @@ from engine.plan.request import RecordQuery, RecordWrite
 from engine.plan.values import Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, allowed, plan_write, refused_field
 from engine.records.read import read_record
+from engine.records.rollups import anchor, upkeep
 from engine.records.violations import explain
 from engine.release.release import Release
 from engine.runtime import Runtime
@@ -63,6 +64,7 @@ async def write(
     """
     if len(request.rows) > BATCH_MAX:
         raise Refused("request.too_large", f"at most {BATCH_MAX} records are written at once")
+    release = rt.store.binding(release)
     rights = rt.rights(ctx.actor, release)
     if request.historical:
         if "import_historical" not in rights.capabilities:
@@ -82,7 +84,7 @@ async def write(
     payload = _payload(rt, release, request, rows, ids, partial)
     prepared = _prepare(rt, ctx, release, request, given, partial)
     try:
-        return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn)
+        return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn, rows=rows)
     except Violations as violations:
         raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
 
@@ -91,6 +93,7 @@ async def direct(
     rt: Runtime, ctx: Context, release: Release, request: RecordWrite, batch: UUID | None, conn: Connection
 ) -> Written:
     """A delete or restore: no values are given, everything else is judged as in any write."""
+    release = rt.store.binding(release)
     ids = list(request.ids)
     prepared = _prepare(rt, ctx, release, request, frozenset(), frozenset())
     payload = _payload(rt, release, request, [{} for _ in ids], ids, frozenset())
@@ -214,27 +217,39 @@ def _prepare(
 
 async def _run(
     rt: Runtime, ctx: Context, release: Release, prepared: _Prepared, payload: str, ids: list[UUID], depth: int,
-    conn: Connection | None, batch: UUID | None = None,
+    conn: Connection | None, batch: UUID | None = None, rows: Sequence[Mapping[str, Any]] = (),
 ) -> Written:
+    plan = prepared.plan
     args = prepared.statement.arguments(ctx, (), payload=payload, depth=depth, batch=batch)
-    text = prepared.statement.text
+    text, resolve = prepared.statement.text, _field_of(release, plan)
 
-    async def anchored(inner: Connection) -> execute.Answer:
-        await inner.fetchval(prepared.lock.text, ids)
-        return await execute.fetch_json(inner, text, args, _field_of(release, prepared.plan))
+    async def steps(inner: Connection) -> execute.Answer:
+        locked = await anchor(rt, release, plan, ids, _parents(plan, rows), inner) if plan.upkeep else {}
+        if anchored:
+            await inner.fetchval(prepared.lock.text, ids)
+        if not plan.upkeep:
+            return await execute.fetch_json(inner, text, args, resolve)
+        (row,) = await execute.fetch_rows(inner, text, args, resolve)
+        await upkeep(rt, release, plan, row["affected"], locked, inner)
+        return execute.Answer(row[0], row[1])
 
+    anchored = plan.anchored and plan.operation != "create"
     if conn is not None:
-        if prepared.plan.anchored and prepared.plan.operation != "create":
-            answer = await anchored(conn)
-        else:
-            answer = await execute.fetch_json(conn, text, args, _field_of(release, prepared.plan))
-    elif prepared.plan.anchored and prepared.plan.operation != "create":
-        answer = await in_transaction(rt.writes, release.role, anchored)
+        answer = await steps(conn)
+    elif anchored or plan.upkeep:
+        answer = await in_transaction(rt.writes, release.role, steps)
     else:
-        answer = await execute.write(rt.writes, release.role, text, args, _field_of(release, prepared.plan))
-    if prepared.plan.operation == "create":
+        answer = await execute.write(rt.writes, release.role, text, args, resolve)
+    if plan.operation == "create":
         return Written(answer.body, tuple((id_, 1) for id_ in ids))
     return Written(answer.body, tuple(msgspec.json.decode(answer.meta or "[]", type=list[tuple[UUID, int]])))
+
+
+def _parents(plan: WritePlan, rows: Sequence[Mapping[str, Any]]) -> dict[str, set[UUID]]:
+    """The records that the rows give for the lookups of kept roll-ups, by object."""
+    return {
+        kept.object: {UUID(str(row[via])) for row in rows for via in kept.via if row.get(via)} for kept in plan.upkeep
+    }
 
 
 def _field_of(release: Release, plan: WritePlan) -> Any:

@@ -1,12 +1,15 @@
 """Stable ids and physical names: made once, from the first name a thing had, and never changed.
 
 The identity map is plain data, kept with every release: `{"objects": {name: {"id", "table", "fields":
-{name: {"id", "column"}}}}, "options": {set: {option: code}}}`. A rename changes a key of the map only.
+{name: {"id", "column"}}}}, "options": {set: {option: code}}}`. A rename changes a key of the map only. The entry of a
+roll-up that is kept in a column also holds the column's `type`, and `filled`, which names what every row holds there.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -29,6 +32,20 @@ SYSTEM_COLUMNS = {
 """The columns that every object's table has, with their types."""
 
 
+VALUE_TYPES: Mapping[str, str] = {
+    "text": "text",
+    "select": "text",
+    # A sum of whole numbers may outgrow bigint.
+    **dict.fromkeys(("integer", "decimal", "money", "percent", "duration"), "numeric"),
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "timestamptz",
+    "time": "time",
+    "reference": "uuid",
+}
+"""The column types of computed values that are stored, by their kind in formulas."""
+
+
 def extend(identity: Identity | None, model: Model) -> Identity:
     """The identity map with everything of `model` that it does not have yet; nothing is ever taken out."""
     known = identity or {"objects": {}, "options": {}}
@@ -47,6 +64,9 @@ def extend(identity: Identity | None, model: Model) -> Identity:
                 columns.add(column)
                 if FIELD_TYPES[field.type].column and field.type == "stage":
                     columns.add(entered_at(column))
+            if field.stored and field.formula:
+                type_ = VALUE_TYPES[model.typed[field.formula.key].type.kind]
+                entry["fields"][field.name] = _typed_column(entry["fields"][field.name], field.name, type_, columns)
     options = {name: dict(codes) for name, codes in known["options"].items()}
     for value_set in model.value_sets.values():
         codes = options.setdefault(value_set.name, {})
@@ -55,6 +75,15 @@ def extend(identity: Identity | None, model: Model) -> Identity:
         codes = options.setdefault(process.name, {})
         codes.update({name: name for name in process.stages if name not in codes})
     return {"objects": objects, "options": options}
+
+
+def _typed_column(entry: Mapping[str, Any], name: str, type_: str, taken: set[str]) -> Mapping[str, Any]:
+    """The entry with a column of that type: another one where the values were of another type before."""
+    if entry.get("type", type_) == type_:
+        return {**entry, "type": type_}
+    column = _free(name, taken)
+    taken.add(column)
+    return {"id": entry["id"], "column": column, "type": type_}
 
 
 def entered_at(stage_column: str) -> str:
@@ -66,6 +95,16 @@ def index_name(table: str, columns: Iterable[str], suffix: str) -> str:
     """A name for an index or constraint, at most 63 bytes, the same for the same parts."""
     full = f"{table}__{'__'.join(columns)}__{suffix}"
     return full if len(full) <= 63 else f"{full[:46]}_{uuid5(NAMESPACE_OID, full).hex[:16]}"
+
+
+def expression_index_name(table: str, column: str, expression: str) -> str:
+    """The name of an index over an expression: another expression has another one."""
+    return f"{table[:20]}__{column[:17]}__{sha256(expression.encode()).hexdigest()[:16]}__fx"
+
+
+def names_expression_index(name: str) -> bool:
+    """Whether an index bears such a name."""
+    return re.fullmatch(r".+__[0-9a-f]{16}__fx", name) is not None
 
 
 def _stable(*parts: str) -> str:

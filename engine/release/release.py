@@ -79,6 +79,32 @@ class Release:
         """The fields of an object that have a column, in order."""
         return tuple(f for f in self.object(obj).fields.values() if FIELD_TYPES[f.type].column)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a roll-up that the write path keeps in a column."""
+        return bool(self._kept)
+
+    def kept(self, obj: str) -> tuple[Field, ...]:
+        """The roll-ups of an object that the write path keeps in a column."""
+        return self._kept.get(obj, ())
+
+    @cached_property
+    def _kept(self) -> dict[str, tuple[Field, ...]]:
+        found = {o.name: tuple(f for f in o.fields.values() if f.stored) for o in self.model.objects.values()}
+        return {name: fields for name, fields in found.items() if fields}
+
+    def filled(self, obj: str, field_name: str) -> bool:
+        """Whether the column of a kept roll-up holds the value of every record; until then readers compute it."""
+        entry = self.identity["objects"][obj]["fields"][field_name]
+        return "filled" in entry and self.object(obj).fields[field_name].stored
+
+    def column_type(self, obj: str, field_name: str) -> str:
+        """The type of a column in PostgreSQL."""
+        declared = self.object(obj).fields[field_name]
+        if declared.formula:
+            return identity.VALUE_TYPES[self.model.typed[declared.formula.key].type.kind]
+        return FIELD_TYPES[declared.type].column or ""
+
 
 def make(
     tenant: str, schema: str, number: int, data: Mapping[str, Any], known: identity.Identity | None,

@@ -27,6 +27,7 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "period": Interval(),
     "reference": Uuid(),
     "list": ARRAY(Text()),
+    "geo": ARRAY(Numeric()),
     "null": Text(),
 }
 
@@ -37,6 +38,7 @@ COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
     "boolean": Boolean(),
     "date": Date(),
     "timestamptz": DateTime(timezone=True),
+    "time": Time(),
     "uuid": Uuid(),
     "text[]": ARRAY(Text()),
 }

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Boolean, DateTime, Text, and_, case, func, not_, or_
 from sqlalchemy.sql.elements import Grouping, UnaryExpression
 
-from engine.plan.access import three_valued
+from engine.plan.planned import Computed, three_valued, written
 from metamodel.formula import limits, typed
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.guard import Guard, first, held, only, raises
@@ -27,6 +27,7 @@ from metamodel.formula.functions.registry import (
     Environment,
     Function,
     Lowered,
+    Over,
     Site,
     lookup,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "failed",
     "grants",
     "lower",
+    "settled",
     "three_valued",
     "value",
     "violated",
@@ -63,12 +65,19 @@ class Row(Protocol):
     def aggregate(self, node: typed.Aggregate) -> Lowered: ...
 
 
+@runtime_checkable
+class Layered(Protocol):
+    """A row that has some formula fields as columns."""
+
+    def computed(self, node: Computed) -> Lowered | None: ...
+
+
 # -- the ways to use an expression ----------------------------------------------------------------------------------
 
 
 def value(node: typed.Node, row: Row) -> Column:
     """The expression as a column; where it is an error it is NULL."""
-    return _settled(lower(node, row))
+    return settled(lower(node, row))
 
 
 def condition(node: typed.Node, row: Row) -> Condition:
@@ -109,21 +118,24 @@ def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
     found = aggregation(node.function)
     assert found is not None
     where = _truth(node.where, inner) if node.where is not None else None
-    inside = lower(node.value, inner) if node.value is not None else None
-    by = lower(node.by, inner) if node.by is not None else None
     meets = condition(node.where, inner) if node.where is not None else None
-    order = []
-    if node.by is not None and by is not None:
-        identity = typed.Field(Type("reference", nullable=False, of=node.object), (), node.object, "id")
-        order = [sql.ordered(_settled(by), node.by.type), inner.field(identity)]
-    args = () if node.value is None else (node.value,)
-    site = Site(inner.environment, node, args)
-    made = found.sql(site, _settled(inside) if inside else None, meets, order)
-    guard = first(inside.guard if inside else None, by.guard if by else None)
-    guards = [_any_row(where.guard, None) if where else None, _any_row(guard, meets)]
-    digits = (inside.digits if inside else 0) + limits.SUM_DIGITS
-    places = max(inside.places if inside else 0, limits.SCALE)
-    lowered = Lowered(made, first(*guards), False, digits, places)
+    inside = tuple(lower(part, inner) for part in node.values)
+    identity = typed.Field(Type("reference", nullable=False, of=node.object), (), node.object, "id")
+    row = inner.field(identity)
+    if any(getattr(part, "level", 0) for tree in (node.where, *node.values) if tree for part in typed.walk(tree)):
+        # PostgreSQL takes an aggregate of what stands in the row around only for one of the query around.
+        here = row.is_not(None)
+        meets = here if meets is None else and_(meets, here)
+    else:
+        here = None
+    over = Over(tuple(map(settled, inside)), meets, row)
+    site = Site(inner.environment, node, node.values, inside)
+    guard = first(*(part.guard for part in inside))
+    own = (raises(code, fails(site, over)) for code, fails in found.errors.items())
+    guards = (_any_row(where.guard, here) if where else None, _any_row(guard, meets), *own)
+    digits = found.power * max((part.digits for part in inside), default=0) + limits.SUM_DIGITS
+    places = max((found.power * part.places for part in inside), default=0)
+    lowered = Lowered(found.sql(site, over), first(*guards), False, digits, max(places, limits.SCALE))
     return bounded(lowered) if node.type.number else lowered
 
 
@@ -145,7 +157,8 @@ def lower(node: typed.Node, row: Row) -> Lowered:
     return _part(node, row)
 
 
-def _settled(found: Lowered) -> Column:
+def settled(found: Lowered) -> Column:
+    """The value, NULL where it is an error."""
     return found.value if found.guard is None or found.nulls else case((found.guard.condition, None), else_=found.value)
 
 
@@ -158,6 +171,8 @@ def _truth(node: typed.Node, row: Row, *, total: bool = False) -> Lowered:
         if function.lazy is None:
             return _predicate(node, function, row, total)
         return _lazy(node, function, row, total)
+    if isinstance(node, Computed) and _layer(node, row) is None:
+        return _truth(written(node), row, total=total)
     found = _part(node, row)
     unsure = (isinstance(node, typed.Field) and (node.path or node.image == "old")) or isinstance(
         node, typed.System | typed.Property
@@ -192,7 +207,12 @@ LEAVES: dict[type[typed.Node], Callable[[Any, Row], Lowered]] = {
     typed.Param: lambda node, row: _leaf(row.param(node), node.type),
     typed.Aggregate: lambda node, row: row.aggregate(node),
     typed.Call: lambda node, row: _call(node, row),
+    Computed: lambda node, row: _layer(node, row) or lower(written(node), row),
 }
+
+
+def _layer(node: Computed, row: Row) -> Lowered | None:
+    return row.computed(node) if isinstance(row, Layered) else None
 
 
 def _part(node: typed.Node, row: Row) -> Lowered:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.sql.elements import ColumnElement
 
-from engine.plan.names import Join
+from engine.plan.planned import Join
 from engine.release.release import TableRef
 from engine.sql import expression
 from engine.sql.columns import constant, of, qualified

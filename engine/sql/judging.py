@@ -31,21 +31,24 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause
 
-from engine.plan.names import Image, own
+from engine.plan.planned import Image, own
 from engine.plan.write import Check, InUse, Reference, Unique, WritePlan
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, of, qualified
+from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.images import materialized, no_row, with_old
 from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import slot
 from metamodel.formula.functions import sql
+from metamodel.formula.functions.guard import ERRORS
 
 Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
 
 MISSING, STALE = -1, -2
-FAILED, REFERENCE, UNIQUE, IN_USE = 10_000, 20_000, 30_000, 40_000
-"""Numbers of what is broken: these two, that of a check, and from each of the others on that of its kind."""
+SPAN = 10_000
+REFERENCE, UNIQUE, IN_USE, FAILED = SPAN, 2 * SPAN, 3 * SPAN, 4 * SPAN
+"""Numbers of what is broken: these two, that of a check, and from each of the others on that of its kind; a check that
+can not be told has its own number from FAILED on, and a span further for each error of `ERRORS`."""
 
 
 def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> Rows:
@@ -98,17 +101,22 @@ def integers(items: list[ColumnElement[Any]]) -> ColumnElement[Any]:
 
 
 def _number(test: ColumnElement[bool], number: int) -> ColumnElement[Any]:
-    return case((test, literal(number, Integer(), literal_execute=True)))
+    return case((test, _integer(number)))
+
+
+def _integer(value: int) -> ColumnElement[int]:
+    return literal(value, Integer(), literal_execute=True)
 
 
 def broken_check(check: Check, rows: Frame, number: int) -> ColumnElement[Any]:
-    """The number where the check is broken, FAILED above it where it can not be told, else NULL."""
+    """The number where the check is broken, that of its error where it can not be told, else NULL."""
     if check.grant:
         return _number(not_(func.coalesce(expression.grants(check.holds, rows.row), false())), number)
     broken: ColumnElement[Any] = _number(expression.violated(check.holds, rows.row), number)
-    failed = expression.failed(check.holds, rows.row)
-    if failed is not sql.FALSE:
-        broken = case((failed, literal(FAILED + number, Integer(), literal_execute=True)), else_=broken)
+    if expression.failed(check.holds, rows.row) is not sql.FALSE:
+        code = expression.error(check.holds, rows.row)
+        failed = {constant(e): _integer(FAILED + n * SPAN + number) for n, e in enumerate(ERRORS)}
+        broken = func.coalesce(case(failed, value=code), broken)
     return broken if check.when is None else case((expression.condition(check.when, rows.row), broken))
 
 

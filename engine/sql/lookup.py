@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ARRAY, DateTime, Text, Uuid, cast, func, select
 
-from engine.plan.names import Join
+from engine.plan.planned import Join
 from engine.release.release import TableRef
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, of, qualified

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, Select, Text, Uuid, and_, cast, func, literal, null, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from engine.plan.names import Join, own
+from engine.plan.grouping import narrowed
+from engine.plan.planned import Join, own
 from engine.plan.read import Order, Output, ReadPlan
 from engine.sql import expression
 from engine.sql.columns import SQL_TYPES, of, qualified
@@ -83,7 +84,9 @@ def _filtered(
     base = qualified(plan.table).alias("t")
     hops = {(join.image, join.path): join for join in (*plan.filter_joins, *joins)}
     trees = [plan.access, plan.where, *(o.tree for o in plan.order), *(extra or ())]
-    return frame(environment, {"new": base}, sorted(hops.values(), key=lambda join: len(join.path)), trees)
+    grouped = not (plan.single or narrowed(plan.access) or narrowed(plan.where))
+    ordered = sorted(hops.values(), key=lambda join: len(join.path))
+    return frame(environment, {"new": base}, ordered, trees, grouped=grouped)
 
 
 def _conditions(plan: ReadPlan, rows: Frame) -> list[ColumnElement[bool]]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, Select, Text, case, cast, func, literal, literal_column, null, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from engine.plan.grouping import narrowed
 from engine.plan.report import ReportColumn, ReportPlan
 from engine.sql import expression
 from engine.sql.columns import SQL_TYPES, constant, of, qualified
@@ -36,7 +37,8 @@ def report_statement(plan: ReportPlan, collation: str | None) -> Statement:
 def _grouped(plan: ReportPlan, collation: str | None, groups: tuple[ReportColumn, ...]) -> Select[Any]:
     base = qualified(plan.table).alias("t")
     trees = [plan.access, plan.where, *(c.tree for c in (*plan.groups, *plan.measures))]
-    rows = frame(Environment(plan.zone, collation), {"new": base}, plan.joins, trees)
+    grouped = not (narrowed(plan.access) or narrowed(plan.where))
+    rows = frame(Environment(plan.zone, collation), {"new": base}, plan.joins, trees, grouped=grouped)
     where: list[ColumnElement[bool]] = [of(base, "deleted_at", DateTime()).is_(None)]
     if plan.access is not None:
         where.append(expression.grants(plan.access, rows.row))

@@ -1,7 +1,7 @@
 """SQLAlchemy Core -> text with `$n`, once per plan; its parameters are named slots, filled when the statement runs.
 
-Slot names: `v<i>` the i-th value of a caller, `now`, `today`, `user.id`, `user.<field>` of the context, and any other
-name an argument of the statement (such as `payload`).
+Slot names: `v<i>` the i-th value of a caller, `now`, `today`, `user.id`, `user.<field>`, `user.role.<role>`,
+`operator`, `locale` and `language` of the context, and any other name an argument of the statement (such as `payload`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from engine.base.context import Context
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 _DIALECT.supports_statement_cache = False
 
+ROLE = "user.role."
+"""Before the name of a role: whether the user has it."""
 _CONTEXT: dict[str, Callable[[Context], Any]] = {
     "now": lambda ctx: ctx.now,
     "today": lambda ctx: ctx.today,
     "user.id": lambda ctx: ctx.actor.user,
     "locale": lambda ctx: ctx.locale,
+    "language": lambda ctx: ctx.locale.split("-")[0],
+    "operator": lambda ctx: ctx.actor.operator,
     "request": lambda ctx: ctx.request_id,
     "door": lambda ctx: ctx.door,
     "tenant": lambda ctx: ctx.tenant,
@@ -59,11 +63,20 @@ def compile_statement(element: ClauseElement) -> Statement:
     return Statement(str(compiled), slots)
 
 
+def bare_text(element: ClauseElement) -> str:
+    """The text of an expression over the columns of one table, without its name and without parameters."""
+    compiled = element.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True, "include_table": False})
+    assert not compiled.positiontup, compiled  # type: ignore[attr-defined]
+    return str(compiled)
+
+
 def _fill(name: str, ctx: Context, values: Sequence[Any], given: Mapping[str, Any]) -> Any:
     if name in given:
         return given[name]
     if name in _CONTEXT:
         return _CONTEXT[name](ctx)
+    if name.startswith(ROLE):
+        return name.removeprefix(ROLE) in ctx.actor.roles
     if name.startswith("user."):
         return ctx.actor.attributes.get(name[5:])
     return values[int(name[1:])]

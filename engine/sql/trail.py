@@ -58,7 +58,7 @@ def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
 def _logged(plan: WritePlan) -> dict[str, str]:
     if plan.operation in ("delete", "restore"):
         return {"deleted_at": "timestamptz"}
-    named = {c.name: c.type for c in plan.columns if c.given or plan.operation == "create"}
+    named = {c.name: c.type for c in plan.columns if c.given or (plan.operation == "create" and not c.kept)}
     return named | {"owner": "uuid"}
 
 

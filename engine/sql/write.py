@@ -8,11 +8,13 @@
     written, history, stages, events   only through the gate
 
 It answers (body, meta): the record or the array of records as the writer may read them, and `[[id, version], ...]`
-(null for a create, whose ids the caller made and whose versions are 1).
+(null for a create, whose ids the caller made and whose versions are 1). Where roll-ups are kept of such rows, a third
+text says of which records: `{object: [id, ...] | null}`, those of the old and of the new rows.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -42,6 +44,7 @@ from engine.sql.expression import Environment
 from engine.sql.images import all_columns, new_rows, old_rows, raw_rows
 from engine.sql.joins import frame
 from engine.sql.judging import gate_of, judged_rows, passed
+from engine.sql.rollups import affected
 from engine.sql.statement import Statement, compile_statement, slot
 from engine.sql.trail import events, history, into, queued, stage_history
 
@@ -56,15 +59,18 @@ def write_statement(plan: WritePlan, collation: str | None) -> Statement:
     logged = events(plan, new, gate)
     effects = [_written(plan, new, gate), history(plan, old, new, gate), *stage_history(plan, old, new, gate), logged]
     answer = _answer(plan, environment, new, gate)
+    if plan.upkeep:
+        answer = answer.add_columns(affected(plan.upkeep, old, new))
     return compile_statement((answer.add_columns(queued(logged)) if plan.queued else answer).add_cte(*effects))
 
 
-def lock_statement(ref: TableRef) -> Statement:
+@cache
+def lock_statement(ref: TableRef, nowait: bool = False) -> Statement:
     """Locks rows by id (slot `ids`) in the order of their ids, before a statement that judges with other rows."""
     rows = qualified(ref).alias("t")
     id_ = of(rows, "id", Uuid())
     ids = slot("ids", ARRAY(Uuid()))
-    locked = select(id_).where(id_ == func.any(ids)).order_by(id_).with_for_update().subquery()
+    locked = select(id_).where(id_ == func.any(ids)).order_by(id_).with_for_update(nowait=nowait).subquery()
     return compile_statement(select(func.count()).select_from(locked))
 
 

@@ -41,6 +41,13 @@ class Store:
                 self._current[tenant] = found
         return found
 
+    def binding(self, release: Release) -> Release:
+        """The release to write by: a long work keeps the one it began with, unless a newer one keeps other roll-ups,
+        which a writer of the old one would leave as they are."""
+        now = self._current.get(release.tenant)
+        newer = now is not None and now.number > release.number and now.hash != release.hash
+        return now if now is not None and newer and (now.keeps or release.keeps) else release
+
     def forget(self, tenant: str) -> None:
         self._current.pop(tenant, None)
 
@@ -78,13 +85,16 @@ async def load(conn: Any, tenant: Tenant) -> Release | None:
     data, known = json.loads(row["data"]), json.loads(row["identity"])
     # A model takes tenths of a second to build; requests go on meanwhile.
     try:
-        return await asyncio.to_thread(
+        made = await asyncio.to_thread(
             releases.make, tenant.name, tenant.schema, row["number"], data, known, role=tenant.role
         )
     except (PackError, LookupError, TypeError, ValueError) as error:
         # One tenant's release of another version must not end the process that serves the others.
         log.error("release can not be read", tenant=tenant.name, number=row["number"], error=repr(error))
         raise Refused("release.unreadable", "the release of this tenant was published by another version") from error
+    for key, reason in made.model.broken.items():
+        log.warning("a formula is broken", tenant=tenant.name, formula=key, reason=reason)
+    return made
 
 
 async def publish(conn: Any, release: Release, note: str) -> None:

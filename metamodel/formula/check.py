@@ -7,7 +7,7 @@ would only follow from it: one message for one cause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -28,7 +28,7 @@ from metamodel.formula.functions.registry import (
     names,
 )
 from metamodel.formula.paths import Frame, Named, Rows
-from metamodel.formula.scope import Scope
+from metamodel.formula.scope import FunctionShape, Scope
 from metamodel.formula.typed import Value
 from metamodel.formula.types import (
     BOOLEAN,
@@ -141,6 +141,10 @@ class _Checker:
         self.scope = scope
         self.lift = lift
         self.zero = blanks == "zero"
+        self.bound: Mapping[str, typed.Node] = {n: typed.Field(of, (), "", n) for n, of in scope.params.items()}
+        self.calling: tuple[FunctionShape, ...] = ()
+        self.visits = 0
+        self.extents: dict[int, tuple[int, int]] = {}
         self.problems: list[Diagnostic] = []
         self.parts: list[Part] = []
         self.references: list[Reference] = []
@@ -162,7 +166,7 @@ class _Checker:
 
     def refer(self, at: ast.Node, kind: Named, owner: str, name: str) -> None:
         """Note what a written name means; the name stands at the start of `at`."""
-        width = min(len(name), at.end - at.start) if kind in ("field", "child") else at.end - at.start
+        width = min(len(name), at.end - at.start) if kind in ("field", "child", "object") else at.end - at.start
         self.references.append(Reference(at.start, at.start + width, kind, owner, name))
 
     def call(self, name: str, *args: typed.Node) -> typed.Node:
@@ -173,7 +177,11 @@ class _Checker:
     def fit(self, node: typed.Node, wanted: Type) -> typed.Node:
         kind = node.type.kind
         if kind == "null" and wanted.kind not in ("null", "error"):
-            return self.at(replace(node, type=replace(wanted, nullable=True, inexact=False)), node)
+            blank = replace(node, type=replace(wanted, nullable=True, inexact=False))
+            if isinstance(blank, typed.Call):
+                parts = tuple(self.fit(arg, wanted) if arg.type.kind == "null" else arg for arg in blank.args)
+                blank = replace(blank, args=parts)
+            return self.at(blank, node)
         if not isinstance(node, typed.Literal) or kind != "text" or not isinstance(node.value, str):
             return node
         if wanted.kind == "select" and wanted.of:
@@ -201,7 +209,8 @@ class _Checker:
         if any(node.type.kind == "error" for node in nodes):
             return tuple(nodes), ERROR
         of = next(
-            (n.type for n in nodes if not isinstance(n, typed.Literal) or n.type.kind not in ("null", "text")), NULL
+            (n.type for n in nodes if n.type.kind not in ("null", "text" if isinstance(n, typed.Literal) else "null")),
+            NULL,
         )
         fitted = tuple(self.fit(node, of) for node in nodes)
         result: Type | None = NULL
@@ -232,6 +241,29 @@ class _Checker:
         of = node.type if node.type.kind == "boolean" else node.type.blank()
         return replace(node, image="old", type=of)
 
+    def record(self) -> typed.Node:
+        if self.frame.measure or not self.frame.objects:
+            return self.fail("E405", self.current, "there is no single record here")
+        at, name = len(self.frame.objects) - 1, self.frame.objects[-1]
+        return typed.Field(Type("reference", nullable=False, of=name), (), name, "id", at)
+
+    def user(self, name: str) -> typed.Node:
+        return paths.user(self, self.current, name)
+
+    def outward(self, node: typed.Node) -> typed.Node:
+        if self.frame.measure and not self.frame.objects:
+            return self.fail("E405", self.current, "there is no single record here", "use it inside an aggregate")
+        if any(isinstance(part, typed.Aggregate) for part in typed.walk(node)):
+            shown = "a set can not be aggregated for each row of another set"
+            return self.fail("E313", node, shown, "put the aggregate into a formula field")
+        if node.type.kind == "error":
+            return node
+
+        def further(part: typed.Node) -> typed.Node:
+            return replace(part, level=part.level + 1) if isinstance(part, typed.Field) else part
+
+        return self.at(typed.rewrite(node, further), node)
+
     def at(self, node: typed.Node, place: typed.Node | ast.Node) -> typed.Node:
         """Remember where a part was written."""
         found = place if isinstance(place, ast.Node) else self.places.get(id(place), self.current)
@@ -242,6 +274,9 @@ class _Checker:
     # -- syntax -> typed --
 
     def node(self, n: ast.Node, frame: Frame, *, raw: bool = False) -> typed.Node:
+        self.visits += len(self.calling) > 0
+        if self.visits > limits.WEIGHT:
+            return POISON
         before, self.current, outer, self.frame = self.current, n, self.frame, frame
         try:
             made = self.build(n, frame)
@@ -310,14 +345,12 @@ class _Checker:
     def function(self, n: ast.Call, frame: Frame) -> typed.Node:
         over = aggregate(n.name)
         if over is not None:
-            rows = paths.rows(self, n.args[0], frame) if n.args and isinstance(n.args[0], ast.Path) else None
-            if rows is None and frame.measure and not frame.objects and len(n.args) == 1:
-                rows = Rows((), None, str(self.scope.rows), None, None, None)
-                return self.aggregate(over, n, rows, frame, n.args[0])
-            if isinstance(rows, typed.Node):
-                return rows
-            if rows is not None:
-                return self.aggregate(over, n, rows, frame, None)
+            aggregated = self.over_set(over, n, frame)
+            if aggregated is not None:
+                return aggregated
+        declared = self.scope.schema.functions.get(n.name.lower())
+        if declared is not None:
+            return self.declared(declared, n, frame)
         try:
             found = lookup(n.name if "." in n.name else n.name.upper())
         except BrokenPlugin as error:
@@ -332,10 +365,73 @@ class _Checker:
             return POISON
         return self.apply(found, args)
 
+    def declared(self, shape: FunctionShape, n: ast.Call, frame: Frame) -> typed.Node:
+        """A call of a pack's function: its formula with the arguments for its parameters."""
+        name = shape.name.upper()
+        self.refer(replace(n, end=n.start + len(n.name)), "function", "", name)
+        chain = (*(f.name for f in self.calling), shape.name)
+        if shape in self.calling:
+            return self.fail("E315", n, f"{name} calls itself: {' -> '.join(chain).upper()}")
+        given = self.bind(shape, n, frame) if shape.body else None
+        if given is None or shape.body is None or any(arg.type.kind == "error" for arg in given.values()):
+            return POISON
+        if sum(f.body.depth for f in (*self.calling, shape) if f.body) > limits.DEPTH:
+            return self.fail("E602", n, f"{name} calls too many functions that call others")
+        outer = self.bound, self.calling, self.current
+        problems, parts, references = len(self.problems), len(self.parts), len(self.references)
+        self.bound, self.calling = given, (*self.calling, shape)
+        made = self.node(shape.body, Frame((), measure=False))
+        self.bound, self.calling, self.current = outer
+        # What is known of the body belongs to the body's text, not to this one.
+        del self.parts[parts:], self.references[references:]
+        wrong = [d for d in self.problems[problems:] if not d.warning]
+        del self.problems[problems:]
+        size, depth = typed.extent(made, self.extents)
+        if self.visits > limits.WEIGHT or size > limits.WEIGHT or depth > limits.DEPTH:
+            if self.calling:
+                self.visits = limits.WEIGHT + 1
+                return POISON
+            return self.fail("E605", n, f"{name} is too much work here", "call it in a formula field of its own")
+        if wrong:
+            if self.calling or wrong[0].code in ("E315", "E605"):
+                return self.fail(wrong[0].code, n, wrong[0].message, wrong[0].hint)
+            return self.fail("E316", n, f"in {name}: {wrong[0].message}", wrong[0].hint)
+        return self.at(made, n)
+
+    def bind(self, shape: FunctionShape, n: ast.Call, frame: Frame) -> dict[str, typed.Node] | None:
+        """The arguments of a pack's function by parameter; None where their number or names are wrong (noted)."""
+        known = [p.name for p in shape.params]
+        given: dict[str, ast.Node] = dict(zip(known, n.args, strict=False))
+        for name, value in n.named:
+            if name.lower() not in known or name.lower() in given:
+                shown = f'{shape.name.upper()} has no free argument "{name}"'
+                self.fail("E206", value, shown, did_you_mean(name, known))
+                return None
+            given[name.lower()] = value
+        if len(n.args) > len(known) or any(p.name not in given and p.default is None for p in shape.params):
+            shown = ", ".join(f"[{p.name}]" if p.default else p.name for p in shape.params)
+            count = _count(sum(p.default is None for p in shape.params), len(known))
+            self.fail("E205", n, f"{shape.name.upper()} takes {count}", f"{shape.name.upper()}({shown})")
+            return None
+        made = {}
+        for p in shape.params:
+            part = given.get(p.name) or p.default
+            assert part is not None
+            typed_ = self.node(part, frame if p.name in given else Frame((), measure=False))
+            if typed_.type.kind != "error":
+                typed_ = self.expected(typed_, p.type.blank(), part)
+            # The formula was checked with the declared kind of number, so that is what it gets.
+            kind = p.type.kind if typed_.type.number else typed_.type.kind
+            made[p.name] = self.at(replace(typed_, type=replace(typed_.type, kind=kind)), typed_)
+        return made
+
     def unknown_function(self, n: ast.Call, over: Aggregation | None) -> typed.Node:
         if over is not None:
             return self.fail("E312", n, f"{over.name} needs a set of records", f"such as {over.examples[0]}")
-        return self.fail("E303", n, f"unknown function {n.name}", did_you_mean(n.name, names()))
+        hint = did_you_mean(n.name, [*names(), *map(str.upper, self.scope.schema.functions)])
+        if hint is None and "." in n.name:
+            hint = "is the package that declares it installed?"
+        return self.fail("E303", replace(n, end=n.start + len(n.name)), f"unknown function {n.name}", hint)
 
     def arguments(self, found: Function, n: ast.Call, frame: Frame) -> tuple[typed.Node, ...] | None:
         """The typed arguments in declared order; None where their number or names are wrong (noted)."""
@@ -344,7 +440,8 @@ class _Checker:
         for name, value in n.named:
             index = declared.index(name.lower()) if name.lower() in declared else -1
             if index < 0 or found.params[index].repeat or (index < len(given) and given[index] is not None):
-                self.fail("E206", value, f'{found.name} has no free argument "{name}"', did_you_mean(name, declared))
+                shown = f'{found.name} has no argument "{name}"' if index < 0 else f'"{name}" is given already'
+                self.fail("E206", value, shown, None if index >= 0 else did_you_mean(name, declared))
                 return None
             given += [None] * (index + 1 - len(given))
             given[index] = value
@@ -360,7 +457,17 @@ class _Checker:
                 if part is not None:
                     self.node(part, frame)
             return None
-        return tuple(self.node(part, frame, raw=found.raw) for part in given if part is not None)
+        return tuple(
+            self.written(part) if _param(found, i).written else self.node(part, frame, raw=found.raw)
+            for i, part in enumerate(given)
+            if part is not None
+        )
+
+    def written(self, part: ast.Node) -> typed.Node:
+        """A name that stands for itself, as a text."""
+        if isinstance(part, ast.Path) and len(part.steps) == 1 and part.steps[0].filter is None:
+            return self.at(typed.Literal(TEXT.blank(False), part.steps[0].name.lower()), part)
+        return self.node(part, self.frame)
 
     def apply(self, found: Function, args: tuple[typed.Node, ...]) -> typed.Node:
         """A call whose arguments are typed."""
@@ -377,7 +484,7 @@ class _Checker:
         nullable = found.returns.kind != "boolean" and any(arg.type.nullable for arg in fitted)
         return typed.Call(found.returns.blank(nullable), found.name, fitted)
 
-    def argument(self, found: Function, param: Param, arg: typed.Node) -> typed.Node:
+    def argument(self, found: Function | Aggregation, param: Param, arg: typed.Node) -> typed.Node:
         if param.constant:
             value = arg.value if isinstance(arg, typed.Literal) else None
             if not isinstance(value, str):
@@ -401,48 +508,69 @@ class _Checker:
             "E204",
             arg,
             f"{param.name} of {found.name} is {_kinds(param)}, not {arg.type}",
-            operators.remedy(arg.type, wanted),
+            "compare it with something" if wanted.kind == "boolean" else operators.remedy(arg.type, wanted),
         )
 
     # -- aggregates --
 
-    def aggregate(self, over: Aggregation, n: ast.Call, rows: Rows, frame: Frame, value: ast.Node | None) -> typed.Node:
-        inner = frame.inside(rows.object)
-        rest = n.args[1:]
-        made = self.node(value, inner) if value is not None else rows.value
-        where = rows.where
-        if where is not None and where.type.kind == "error":
+    def over_set(self, over: Aggregation, n: ast.Call, frame: Frame) -> typed.Node | None:
+        """The aggregate over the set that the call names; None where it names none."""
+        at = next(i for i, param in enumerate(over.params) if param.of == "set")
+        given = n.args[at] if at < len(n.args) else None
+        rows = paths.rows(self, given, frame) if isinstance(given, ast.Path) else None
+        if rows is None and over.whole and isinstance(given, ast.Path):
+            rows = paths.every(self, given, frame)
+        if isinstance(rows, typed.Node):
+            return rows
+        if rows is not None:
+            return self.aggregate(over, n, rows, (*n.args[:at], *n.args[at + 1 :]), frame)
+        implied = n.args and not over.whole and (len(n.args) == 1 or lookup(over.name) is None)
+        if implied and frame.measure and not frame.objects:
+            return self.aggregate(over, n, Rows((), None, str(self.scope.rows), None, None, None), n.args, frame)
+        return None
+
+    def aggregate(
+        self, over: Aggregation, n: ast.Call, rows: Rows, given: Sequence[ast.Node], frame: Frame
+    ) -> typed.Node:
+        """`given` are the written arguments without the set; what stands behind the set is the first over its rows."""
+        self.refer(replace(n, end=n.start + len(n.name)), "function", "", over.name)
+        inner, behind, rest = frame.inside(rows.object), rows.value, list(given)
+        found: dict[str, list[typed.Node]] = {"row": [], "value": []}
+        short = False
+        for param in over.params:
+            if param.of == "set":
+                continue
+            if param.of == "row" and behind is not None:
+                made, behind = behind, None
+            elif rest:
+                made = self.node(rest.pop(0), inner if param.of == "row" else frame)
+            else:
+                short |= not param.optional
+                continue
+            if over.shown and param.of == "row" and not found["row"] and made.type.kind not in ("text", "error"):
+                made = self.call("TEXT", made)
+            found[param.of].append(self.argument(over, param, made) if made.type.kind != "error" else made)
+        made_of = (*found["row"], *found["value"], *(() if rows.where is None else (rows.where,)))
+        if any(part.type.kind == "error" for part in made_of):
             return POISON
-        if value is None and made is None and rest and over.value != "none":
-            made, rest = self.node(rest[0], inner), rest[1:]
-        by = None
-        if over.ordered and rest:
-            by, rest = self.node(rest[0], inner), rest[1:]
-        if (
-            n.named
-            or rest
-            or (over.ordered and by is None)
-            or (made is None and over.value == "required")
-            or (made is not None and over.value == "none")
-        ):
+        if n.named or rest or short or behind is not None:
             return self.fail("E205", n, f"{over.name} has the wrong arguments", f"such as {' or '.join(over.examples)}")
-        if any(part is not None and part.type.kind == "error" for part in (made, by)):
-            return POISON
-        if made is not None and over.takes and made.type.kind not in over.takes:
-            return self.fail(
-                "E204", made, f"{over.name} can not take {made.type}", "COUNT and COUNTDISTINCT take any value"
-            )
-        return typed.Aggregate(
-            over.returns(made.type if made else None),
+        value, by = (*found["row"], None, None)[:2]
+        node = typed.Aggregate(
+            over.returns(tuple(found["row"])),
             over.name,
             rows.path,
             rows.relation,
             rows.object,
             rows.via,
-            where,
-            made,
+            rows.where,
+            value,
             by,
+            rows.whole,
         )
+        if over.resolve is not None:
+            return over.resolve(self, node, tuple(found["value"]))
+        return node
 
     def expected(self, made: typed.Node, wanted: Type, tree: ast.Node) -> typed.Node:
         made = self.fit(made, wanted)
@@ -454,8 +582,8 @@ class _Checker:
         return self.fail(
             "E203",
             tree,
-            f"a {wanted} is needed here, this is {made.type}",
-            operators.remedy(made.type, wanted) or ("compare it with something" if wanted.kind == "boolean" else None),
+            f"{_needed(wanted)} is needed here, this is {made.type}",
+            "compare it with something" if wanted.kind == "boolean" else operators.remedy(made.type, wanted),
         )
 
 
@@ -470,6 +598,11 @@ def _zeroed(made: typed.Node) -> typed.Node:
         return made
     whole = made.type.blank(False)
     return typed.Call(whole, "BLANKVALUE", (made, typed.Literal(whole.rough(False), 0)))
+
+
+def _needed(wanted: Type) -> str:
+    shown = "condition" if wanted.kind == "boolean" else str(wanted)
+    return f"{'an' if shown[0] in 'aeiou' else 'a'} {shown}"
 
 
 def _param(found: Function, index: int) -> Param:

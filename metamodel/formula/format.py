@@ -1,6 +1,7 @@
-"""Syntax tree -> canonical text: functions in upper case, names in lower case, only the brackets that are needed.
+"""A formula as it should be written.
 
-`parse(text(tree))` equals `tree`; comments are not in the tree and are not kept.
+`source` lays out a text and keeps its brackets and comments. `text` writes a syntax tree: functions in upper case,
+names in lower case, only the brackets that are needed; `parse(text(tree))` equals `tree` but for the case of names.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from metamodel.formula import ast
+from metamodel.formula.layout import WIDTH, lay_out
+from metamodel.formula.parse import parse
 
-WIDTH = 100
 PRIMARY = 11
 LEVELS = {
     "or": 1,
@@ -37,9 +39,16 @@ IN = 4
 UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
+def source(formula: str) -> str:
+    """The text laid out within 100 columns: the same formula with the same comments. Raises `FormulaError`."""
+    parse(formula)
+    return lay_out(formula)
+
+
 def text(tree: ast.Node) -> str:
-    """The formula as it should be written; a long one is broken at its calls and connectives."""
-    return _broken(tree, 0, 0)
+    """The formula that the tree stands for; a long one is broken at its calls and connectives."""
+    flat = _flat(tree)
+    return flat if len(flat) <= WIDTH else lay_out(flat)
 
 
 def _level(node: ast.Node) -> int:
@@ -59,26 +68,6 @@ def _flat(node: ast.Node, least: int = 0) -> str:
     """The node on one line, in brackets where it binds looser than `least`."""
     shown = WRITERS[type(node)](node)
     return f"({shown})" if _level(node) < least else shown
-
-
-def _broken(node: ast.Node, least: int, indent: int) -> str:
-    flat = _flat(node, least)
-    if len(flat) + indent <= WIDTH:
-        return flat
-    pad, deeper = "\n" + " " * indent, "\n" + " " * (indent + 2)
-    if isinstance(node, ast.Call):
-        parts = [_broken(arg, 0, indent + 2) for arg in node.args]
-        parts += [f"{name.lower()}: {_broken(arg, 0, indent + 2)}" for name, arg in node.named]
-        return f"{_name(node)}({deeper}{(',' + deeper).join(parts)}{pad})"
-    if isinstance(node, ast.Logic):
-        word = f"{pad}{node.op.upper()} "
-        shown = word.join(_broken(item, LEVELS[node.op] + 1, indent + 4) for item in node.items)
-        return f"({shown})" if LEVELS[node.op] < least else shown
-    if isinstance(node, ast.Binary):
-        left, right = _sides(node)
-        shown = f"{_broken(node.left, left, indent)}{deeper}{node.op} {_broken(node.right, right, indent + 2)}"
-        return f"({shown})" if LEVELS[node.op] < least else shown
-    return flat
 
 
 def _sides(node: ast.Binary) -> tuple[int, int]:

@@ -51,7 +51,7 @@ def parse(text: str) -> ast.Node:
             f"at most {limits.SOURCE_CHARACTERS} are allowed; move parts into formula fields",
         )
     try:
-        tree = _parser().parse(text)
+        tree = grammar().parse(text)
     except UnexpectedInput as error:
         raise FormulaError([_explain(text, error)]) from None
     assert isinstance(tree, ast.Node)
@@ -65,9 +65,10 @@ def fail(code: str, start: int, end: int, message: str, hint: str | None = None)
 
 
 @cache
-def _parser() -> Lark:
-    grammar = File(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", transformer=_Build(), maybe_placeholders=False)
+def grammar() -> Lark:
+    """The one parser; also asked which symbols may follow a text."""
+    rules = File(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    return Lark(rules, parser="lalr", lexer="contextual", transformer=_Build(), maybe_placeholders=False)
 
 
 def _check_size(tree: ast.Node) -> None:
@@ -277,6 +278,31 @@ HUMAN = {
 }
 
 
+SLIPS = (
+    (r"\bif\s+\w+$|\b(then|else)$", "write IF(condition, then, else)"),
+    (r"=>$", "write >="),
+    (r"=<$", "write <="),
+    (r"&&&$", "write &&"),
+    (r"(^|[^\w.])\d{1,3},\d*$", "a number is written without separators: 1000"),
+    (r"'\w+'\w+$", "a quote inside a text is doubled: 'it''s'"),
+    (r'"\w+"\w+$', 'a quote inside a text is doubled: "a ""b"" c"'),
+)
+"""What is often written, as it ends at the unexpected word, and what is meant."""
+STRANGERS = {
+    "{": "fields are written without brackets: amount",
+    "}": "fields are written without brackets: amount",
+    "$": "a number is written without a currency sign",
+    "€": "a number is written without a currency sign",
+    "¥": "a number is written without a currency sign",
+    "£": "a number is written without a currency sign",
+    "#": "a date is written @2024-01-31",
+    "`": "a text stands in double or single quotes",
+    "~": "texts are compared with CONTAINS, BEGINS or REGEX",
+    "?": "write IF(condition, then, else)",
+    "\\": "division is written /",
+}
+
+
 def _explain(text: str, error: UnexpectedInput) -> Diagnostic:
     if isinstance(error, UnexpectedCharacters):
         return _bad_character(text, error.pos_in_stream or 0)
@@ -290,11 +316,10 @@ def _explain(text: str, error: UnexpectedInput) -> Diagnostic:
         return Diagnostic(
             "E108", start, end, "comparisons can not be chained", "write a < b AND b < c, or BETWEEN(b, a, c)"
         )
-    if token.lower() in ("then", "else"):
-        return Diagnostic("E101", start, end, f'unexpected "{token}"', "write IF(condition, then, else)")
     if token.type == "NOT" and not accepts & {"NOT"}:
         return Diagnostic("E101", start, end, "NOT can not stand here", "put it in brackets: (NOT x)")
-    return Diagnostic("E101", start, end, f'unexpected "{token}"', _expected(accepts))
+    slip = next((hint for pattern, hint in SLIPS if re.search(pattern, text[:end], re.IGNORECASE)), None)
+    return Diagnostic("E101", start, end, f'unexpected "{token}"', slip or _expected(accepts))
 
 
 def _accepts(error: UnexpectedToken) -> set[str]:
@@ -304,6 +329,7 @@ def _accepts(error: UnexpectedToken) -> set[str]:
 
 def _expected(accepts: set[str]) -> str | None:
     known = [HUMAN[name] for name in HUMAN if name in accepts]
+    known = ["an operator", *known] if "PLUS" in accepts and "NAME" not in accepts else known
     return f"expected {' or '.join(known)}" if 0 < len(known) <= 4 else None
 
 
@@ -323,9 +349,8 @@ def _bad_character(text: str, at: int) -> Diagnostic:
         near = nearest(word[2], [f"{unit}s" for unit in (*SECONDS, *MONTHS)]) if word[2] else None
         hint = f'did you mean "{word[1]}{near}"?' if near else None
         return Diagnostic("E110", at, at + word.end(), f"{word[0]} is not a valid number", hint)
-    if ch == "=" and text[at : at + 2] == "=>":
-        return Diagnostic("E101", at, at + 2, 'unexpected "=>"', "write >=")
-    return Diagnostic("E102", at, at + 1, f'unexpected character "{ch}"')
+    hint = STRANGERS.get(ch) or ("names are written in Latin letters, as in the pack" if ch.isalpha() else None)
+    return Diagnostic("E102", at, at + 1, f'unexpected character "{ch}"', hint)
 
 
 def _bad_end(text: str, error: UnexpectedToken) -> Diagnostic:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 from typing import Protocol
 
 from metamodel.formula import ast, limits, typed
 from metamodel.formula.functions.registry import names as function_names
-from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Scope
+from metamodel.formula.scope import FACTS, ChildShape, FieldShape, ObjectShape, Scope
 from metamodel.formula.types import ERROR, Type
 from metamodel.names import did_you_mean, nearest
 
-Named = OneOf["field", "child", "option", "function"]
+Named = OneOf["field", "child", "option", "function", "object"]
 POISON = typed.Literal(ERROR, None)
 
 
@@ -31,7 +32,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A set of rows: how it is reached, its filter, and the value behind it (`lines[...].amount`)."""
+    """A set of rows: how it is reached, its filter, and the value behind it (`lines[...].amount`). `whole`: every row
+    of the object."""
 
     path: tuple[str, ...]
     relation: str | None
@@ -39,12 +41,14 @@ class Rows:
     via: str | None
     where: typed.Node | None
     value: typed.Node | None
+    whole: bool = False
 
 
 class Checker(Protocol):
     """What resolving needs of the checker."""
 
     scope: Scope
+    bound: Mapping[str, typed.Node]
 
     def fail(
         self, code: str, at: typed.Node | ast.Node | None, message: str, hint: str | None = None
@@ -52,6 +56,7 @@ class Checker(Protocol):
     def node(self, n: ast.Node, frame: Frame) -> typed.Node: ...
     def old(self, node: typed.Node | None) -> typed.Node: ...
     def refer(self, at: ast.Node, kind: Named, owner: str, name: str) -> None: ...
+    def outward(self, node: typed.Node) -> typed.Node: ...
     def at(self, node: typed.Node, place: typed.Node | ast.Node) -> typed.Node: ...
 
 
@@ -66,6 +71,11 @@ def value(c: Checker, path: ast.Path, frame: Frame) -> typed.Node:
             return c.fail("E402", first, "there is no old record here", "only rules of a change know it")
         made = _walk(c, frame, rest, len(frame.objects) - 1)
         return c.old(made) if isinstance(made, typed.Field) and len(rest) == 1 else _old_rest(c, made, rest)
+    if name in c.bound and not rest and not _own(c, frame, name):
+        made = c.bound[name]
+        for _ in frame.objects:
+            made = c.outward(made)
+        return made
     if name == "this":
         if frame.measure or not frame.objects:
             return c.fail("E405", first, "there is no single record here")
@@ -107,7 +117,7 @@ def _outside(c: Checker, path: ast.Path) -> typed.Node:
             )
         if shape:
             return _unknown(c, first, shape, Frame((), True))
-    return c.fail("E301", path, f'unknown name "{first.name}"')
+    return c.fail("E301", path, f'unknown name "{first.name}"', did_you_mean(first.name, c.bound))
 
 
 def rows(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
@@ -141,6 +151,19 @@ def rows(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
         start = shape.fields[step.name.lower()].target or ""
     c.refer(steps[at], "child", start, child.name)
     return _set(c, hops, child.name, child.object, child.via, steps[at], steps[at + 1 :], frame)
+
+
+def every(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
+    """All rows of the object that a path begins with; None where there is no such object."""
+    first = path.steps[0]
+    name = first.name.lower()
+    if first.name.startswith("$") or c.scope.schema.object(name) is None:
+        return None
+    if frame.measure and not frame.objects:
+        return c.fail("E405", first, "there is no single record here", "use it inside an aggregate")
+    c.refer(first, "object", "", name)
+    found = _set(c, (), None, name, None, first, path.steps[1:], frame)
+    return replace(found, whole=True) if isinstance(found, Rows) else found
 
 
 def _find_set(c: Checker, start: str, steps: tuple[ast.Step, ...]) -> tuple[int, ChildShape] | None:
@@ -266,21 +289,37 @@ def _nearby(c: Checker, shape: ObjectShape, name: str) -> str | None:
 
 def _system(c: Checker, path: ast.Path) -> typed.Node:
     first, rest = path.steps[0], path.steps[1:]
-    if first.name.lower() != "$user":
-        return c.fail("E304", first, f'unknown system value "{first.name}"', did_you_mean(first.name, ["$user"]))
+    name = first.name.lower()
+    if name not in ("$user", "$org"):
+        hint = did_you_mean(first.name, ["$user", "$org"])
+        return c.fail("E304", first, f'unknown system value "{first.name}"', hint)
+    if len(rest) > 1:
+        shown = "the user's own fields" if name == "$user" else "facts of the organisation"
+        return c.fail("E311", rest[1], f"only {shown} can be named")
+    if name == "$user":
+        return user(c, rest[0] if rest else first, rest[0].name if rest else "id")
+    return organisation(c, rest[0] if rest else first, rest[0].name if rest else "")
+
+
+def user(c: Checker, at: ast.Node, name: str) -> typed.Node:
+    """A field of the user, named at `at`."""
     if c.scope.user is None:
-        return c.fail("E404", first, "there is no user here")
+        return c.fail("E404", at, "there is no user here")
     shape = c.scope.schema.object(c.scope.user)
     if shape is None:
-        return c.fail("E302", first, f'unknown object "{c.scope.user}"')
-    if not rest or (len(rest) == 1 and rest[0].name.lower() == "id"):
+        return c.fail("E302", at, f'unknown object "{c.scope.user}"')
+    if name.lower() == "id":
         return typed.System(Type("reference", nullable=False, of=shape.name), "user.id")
-    if len(rest) > 1:
-        return c.fail("E311", rest[1], "only the user's own fields can be named")
-    found = shape.fields.get(rest[0].name.lower())
+    found = shape.fields.get(name.lower())
     if found is None:
-        return c.fail(
-            "E301", rest[0], f'unknown field "{rest[0].name}" on {shape.name}', did_you_mean(rest[0].name, shape.fields)
-        )
-    c.refer(rest[0], "field", shape.name, found.name)
+        return c.fail("E301", at, f'unknown field "{name}" on {shape.name}', did_you_mean(name, shape.fields))
+    c.refer(at, "field", shape.name, found.name)
     return typed.System(found.type, f"user.{found.name}")
+
+
+def organisation(c: Checker, at: ast.Node, name: str) -> typed.Node:
+    """A constant of the tenant."""
+    of = FACTS.get(name.lower())
+    if of is None:
+        return c.fail("E304", at, f'the organisation has no "{name}"', did_you_mean(name, FACTS) or ", ".join(FACTS))
+    return typed.Literal(of.blank(False), getattr(c.scope.schema.organisation, name.lower()))

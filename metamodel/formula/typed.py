@@ -82,10 +82,10 @@ class Call(Node):
 class Aggregate(Node):
     """An aggregate over a set of rows.
 
-    `relation` is the child set's name on the object reached by `path`, or None for `rows` (a measure's rows);
-    `object` is the object whose rows are aggregated and `via` its lookup field that points back. `where` and
-    `value` are written over those rows (level 0), the record around is level 1 (for `rows`: not available).
-    `by` orders the rows for FIRST and LAST and is written over them too.
+    `relation` is the child set's name on the object reached by `path`, or None for `rows` (a measure's rows) and for
+    all rows of an object (`whole`); `object` is the object whose rows are aggregated and `via` its lookup field that
+    points back. `where` and `value` are written over those rows (level 0), the record around is level 1 (for `rows`:
+    not available). `by` is a second expression over them: an order, a weight, the other variable.
     """
 
     function: str
@@ -96,6 +96,12 @@ class Aggregate(Node):
     where: Node | None
     value: Node | None
     by: Node | None = None
+    whole: bool = False
+
+    @property
+    def values(self) -> tuple[Node, ...]:
+        """The expressions over a row."""
+        return tuple(part for part in (self.value, self.by) if part is not None)
 
 
 def children(node: Node) -> Iterator[Node]:
@@ -113,6 +119,19 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in children(node):
         yield from walk(child)
+
+
+def extent(node: Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many nodes the tree has where shared ones count each time, and how many stand in each other at most.
+
+    `known` keeps what was found by identity; its nodes have to be kept alive by the caller.
+    """
+    found = known.get(id(node))
+    if found is None:
+        parts = [extent(child, known) for child in children(node)]
+        found = 1 + sum(size for size, _ in parts), 1 + max((depth for _, depth in parts), default=0)
+        known[id(node)] = found
+    return found
 
 
 def rewrite(node: Node, change: Callable[[Node], Node]) -> Node:

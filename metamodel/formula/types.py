@@ -20,6 +20,7 @@ Kind = Literal[
     "select",
     "reference",
     "list",
+    "geo",
     "set",
     "null",
     "error",
@@ -77,5 +78,6 @@ DATETIME = Type("datetime")
 TIME = Type("time")
 DURATION = Type("duration")
 PERIOD = Type("period", nullable=False)
+GEO = Type("geo")
 NULL = Type("null")
 ERROR = Type("error")

@@ -39,6 +39,6 @@ FIELD_TYPES: dict[str, FieldType] = {
     "user": FieldType("uuid", "reference", WRITABLE | {"reverse", "on_delete"}),
     "stage": FieldType("text", "select", COMMON | {"process", "indexed"}),
     "auto_number": FieldType("text", "text", COMMON | {"format"}, writable=False),
-    "formula": FieldType(None, None, COMMON | {"formula", "scale", "blanks"}, writable=False),
-    "rollup": FieldType(None, None, COMMON | {"formula", "scale"}, writable=False),
+    "formula": FieldType(None, None, COMMON | {"formula", "scale", "blanks", "indexed"}, writable=False),
+    "rollup": FieldType(None, None, COMMON | {"formula", "scale", "indexed", "stored"}, writable=False),
 }

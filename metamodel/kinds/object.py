@@ -25,6 +25,7 @@ class Field:
     default: Formula | None = None
     unique: bool = False
     indexed: bool = False
+    stored: bool = False
     max_length: int | None = None
     min: Decimal | None = None
     max: Decimal | None = None

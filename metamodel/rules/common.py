@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from metamodel.formula.typed import Aggregate, Call, Node, Property, System
+from metamodel.formula.typed import Field as Named
 from metamodel.issues import Collector
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
@@ -13,6 +15,12 @@ from metamodel.names import did_you_mean
 from metamodel.overlay import Places
 
 Path = tuple[str | int, ...]
+
+STORABLE = frozenset({
+    "text", "select", "integer", "decimal", "money", "percent", "duration", "boolean", "date", "datetime", "time",
+    "reference",
+})
+"""The kinds of computed values that a column or an index can hold."""
 
 
 def writable(f: Field) -> bool:
@@ -68,6 +76,22 @@ def find_role(model: Model, name: str, path: Path, at: Places, issues: Collector
         issues.add(
             "M207", f'there is no role "{name}"', at.value(*path), did_you_mean(name, model.roles) or "declare it"
         )
+
+
+def written_part(node: Node) -> str:
+    """A part of a formula as its author knows it, for messages."""
+    match node:
+        case System(name=name):
+            return f"{name.upper()}()" if name in ("today", "now") else f"${name}"
+        case Call(function=function):
+            return f"{function.upper()}()" if function.isidentifier() else f'"{function}"'
+        case Aggregate(function=function, path=path, relation=relation):
+            return f"{function}({'.'.join((*path, relation or 'rows'))})"
+        case Property(field=field, name=name):
+            return f"{written_part(field)}.{name}"
+        case Named(path=path, name=name, level=level):
+            return ".".join((*(("this",) if level else ()), *path, name))
+    return "the formula"
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:

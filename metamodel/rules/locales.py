@@ -21,6 +21,8 @@ COLLECTIONS = frozenset(
         "options",
         "object",
         "value_set",
+        "function",
+        "params",
         "process",
         "report",
         "workflow",

@@ -22,6 +22,7 @@ def check(model: Model, at: Places, issues: Collector) -> None:
 def _key(owner: Object, names: tuple[str, ...], path: Path, at: Places, issues: Collector) -> None:
     for index, name in enumerate(names):
         f = find_field(owner, name, (*path, index), at, issues)
-        if f and (FIELD_TYPES[f.type].column is None or f.type in NOT_COMPARED):
+        kept = f and (FIELD_TYPES[f.type].column is not None or (f.stored and path[2] == "indexes"))
+        if f and (not kept or f.type in NOT_COMPARED):
             what = f"{owner.name}.{name} is of type {f.type} and can not be part of a key or an index"
             issues.add("M215", what, at.value(*path, index), "use stored fields")

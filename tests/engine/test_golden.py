@@ -72,6 +72,7 @@ PLANS: dict[str, Callable[[Release], str]] = {
     "read_page_with_access": _read(
         ("worker",), fields=("id", "site.name", "priced"), where="site.zone = 'north'", count=True
     ),
+    "read_page_by_rollup": _read(("boss",), fields=("id", "priced"), where="priced > 3", order=("-priced",)),
     "read_masked_cells": _read(("worker", "planner"), fields=("id", "cost", "total", "site.zone")),
     "aggregate_lateral": _aggregate,
     "create": _write("create", ("worker",), "name", "site", "code"),

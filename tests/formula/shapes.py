@@ -14,7 +14,7 @@ from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.functions.guard import held
 from metamodel.formula.parse import parse
-from metamodel.formula.scope import ChildShape, FieldShape, Organisation, Scope
+from metamodel.formula.scope import ChildShape, FieldShape, FunctionShape, Organisation, ParamShape, Scope
 from metamodel.formula.types import (
     BOOLEAN,
     DATE,
@@ -73,7 +73,7 @@ SHAPES = {
             FieldShape("tags", Type("list", of="colours")),
             _lookup("client", "client"),
             _lookup("owner", "user"),
-            children=(ChildShape("lines", "line", "project"),),
+            children=(ChildShape("lines", "line", "project", frozenset({"number"})),),
         ),
         _shape(
             "line",
@@ -93,6 +93,12 @@ SHAPES = {
             _lookup("parent", "client"),
             children=(ChildShape("projects", "project", "client"),),
         ),
+        _shape(
+            "exchange_rate",
+            FieldShape("currency", TEXT.blank(False)),
+            FieldShape("valid_from", DATE.blank(False)),
+            FieldShape("rate", DECIMAL.blank(False)),
+        ),
         _shape("user", FieldShape("region", TEXT), FieldShape("name", TEXT), _lookup("manager", "user")),
     )
 }
@@ -101,16 +107,48 @@ OPTIONS = {
     "categories": ("open", "closed"),
     "colours": ("red", "green", "blue"),
 }
+ROLES = ("manager", "clerk")
+GRANTING: Mapping[str, tuple[str, ...]] = {"project.edit": ("manager", "clerk"), "manage_users": ()}
+
+
+def _declared(name: str, body: str, **params: Type) -> FunctionShape:
+    return FunctionShape(name, tuple(ParamShape(n, of) for n, of in params.items()), parse(body))
+
+
+FUNCTIONS = {
+    shape.name: shape
+    for shape in (
+        _declared("margin", "(revenue - cost) / revenue", revenue=MONEY, cost=MONEY),
+        _declared("twice", "x + x", x=DECIMAL),
+        _declared("margin_of_twice", "MARGIN(TWICE(a), b)", a=MONEY, b=MONEY),
+        _declared("ping", "PONG(x)", x=DECIMAL),
+        _declared("pong", "PING(x) + 1", x=DECIMAL),
+    )
+}
 
 
 class Schema:
     organisation = Organisation(ZONE, "EUR")
+
+    @property
+    def functions(self) -> Mapping[str, FunctionShape]:
+        return FUNCTIONS
 
     def object(self, name: str) -> Shape | None:
         return SHAPES.get(name)
 
     def options(self, of: str) -> Collection[str]:
         return OPTIONS[of]
+
+    def labels(self, of: str) -> Mapping[str, Mapping[str, str]]:
+        return {name: {"en": name.title(), "zh-CN": f"{name}-zh"} for name in OPTIONS[of]}
+
+    @property
+    def roles(self) -> Collection[str]:
+        return ROLES
+
+    def granting(self, permission: str) -> Collection[str] | None:
+        return GRANTING.get(permission)
 
 
 SCHEMA = Schema()

@@ -29,7 +29,8 @@ _UNREADABLE = f"{_ACCESS}test_an_unreadable_field_does_not_exist"
 _NEW_ROWS = f"{_ACCESS}test_new_rows_must_satisfy_the_grant"
 _EXPORT = f"{_ACCESS}test_export_is_a_right_of_its_own"
 
-KINDS = ("pack", "tenant", "object", "value_set", "process", "report", "workflow", "role", "seed")
+_FUNCTIONS = "tests/metamodel/test_functions_of_packs.py::"
+KINDS = ("pack", "tenant", "object", "value_set", "function", "process", "report", "workflow", "role", "seed")
 
 LEDGER: dict[str, str] = {
     **{f"{kind}.kind": f"{_DOCS}test_all_examples_load_together_without_a_warning" for kind in KINDS},
@@ -44,8 +45,14 @@ LEDGER: dict[str, str] = {
     "tenant.patches.object": f"{_LOAD}test_patches_are_merged_by_key_and_settings_taken",
     **{
         f"tenant.patches.{kind}": f"{_LOAD}test_every_kind_can_be_patched"
-        for kind in ("process", "report", "role", "seed", "value_set", "workflow")
+        for kind in ("function", "process", "report", "role", "seed", "value_set", "workflow")
     },
+    "function.formula": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
+    "function.params": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
+    "function.params.*.type": f"{_FUNCTIONS}test_what_does_not_fit_is_told_at_the_call",
+    "function.params.*.default": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
+    "function.label": f"{_FUNCTIONS}test_functions_of_packs_are_listed",
+    "function.description": f"{_FUNCTIONS}test_functions_of_packs_are_listed",
     "tenant.settings": f"{_LOAD}test_patches_are_merged_by_key_and_settings_taken",
     "object.fields": f"{_LOAD}test_system_fields_come_first_and_users_may_have_no_owner",
     "object.fields.*.type": f"{_TYPES}test_fields_have_their_types",
@@ -64,6 +71,9 @@ LEDGER: dict[str, str] = {
     "tenant.label": _CLI,
     "tenant.settings.time_zone": "tests/lifecycle/test_settings.py::test_time_zone_decides_what_day_it_is",
     "tenant.settings.currency": "tests/lifecycle/test_settings.py::test_clients_are_told_the_currency_of_all_money",
+    "tenant.settings.fiscal_year_start": (
+        "tests/lifecycle/test_settings.py::test_the_fiscal_year_begins_with_the_month_of_the_tenant"
+    ),
     "tenant.settings.locales": "tests/lifecycle/test_settings.py::test_the_first_of_the_locales_is_the_language_of_labels",
     **{
         f"report.{path}": f"{_REPORTS}test_group_by_a_path_sorts_as_options_are_declared_with_where_measures_and_totals"
@@ -106,6 +116,7 @@ LEDGER: dict[str, str] = {
     **{f"object.fields.*.{path}": _LABELS for path in ("label", "help", "options.*.label", "options.*.active")},
     "object.indexes": f"{_DECLARED}test_indexes_are_built_over_live_rows",
     "object.fields.*.indexed": f"{_DECLARED}test_indexes_are_built_over_live_rows",
+    "object.fields.*.stored": "tests/engine/test_stored_rollups.py::test_every_door_keeps_the_columns",
     "object.unique": f"{_WRITES}test_unique_values_and_keys",
     "object.fields.*.unique": f"{_WRITES}test_unique_values_and_keys",
     "object.rules": f"{_WRITES}test_rules_look_at_children_and_parents",

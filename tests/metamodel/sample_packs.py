@@ -83,6 +83,13 @@ kind: value_set
 name: tags
 options: {hot: Hot, cold: Cold}
 ---
+kind: function
+name: portion
+label: Portion
+description: A part of an amount.
+params: {amount: {type: money}, part: {type: percent, default: 50%}}
+formula: amount * part
+---
 kind: process
 name: item_life
 object: item

@@ -40,6 +40,7 @@ def test_the_data_of_a_release_gives_the_same_model_without_files(tmp_path: Path
         "packs",
         "object",
         "value_set",
+        "function",
         "process",
         "report",
         "workflow",
@@ -270,6 +271,7 @@ def test_a_text_missing_in_a_declared_locale_is_a_warning(tmp_path: Path) -> Non
 
 KIND_PATCHES = {
     "value_set": ("tags: {options: {cold: {active: false}}}", "value_sets.tags.options.cold.active", False),
+    "function": ("portion: {label: Share}", "functions.portion.label.en", "Share"),
     "process": ("item_life: {stages: {new: {limit: 3 days}}}", "processes.item_life.stages.new.limit_days", 3),
     "report": ("by_stage: {limit: 7}", "reports.by_stage.limit", 7),
     "workflow": ("follow: {run_as: clerk}", "workflows.follow.run_as", "clerk"),

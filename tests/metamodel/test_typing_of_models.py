@@ -74,7 +74,7 @@ def test_a_long_circle_names_every_hop_once(tmp_path: Path) -> None:
     text = ITEM + "".join(f"  f{n}: {{type: formula, formula: f{(n + 1) % 3} + 1}}\n" for n in range(3))
     issues = issues_of(tmp_path, text + "  user_of: {type: formula, formula: f1 + 1}\n")
     assert [i.code for i in issues] == ["M301"]
-    assert "item.f0 -> item.f1 -> item.f2 -> item.f0" in issues[0].message
+    assert "item.f0 (formula) -> item.f1 (formula) -> item.f2 (formula) -> item.f0" in issues[0].message
     assert all(f"item.f{n} at " in (issues[0].hint or "") for n in range(3)) and "case.yaml:9:32" in (
         issues[0].hint or ""
     )
@@ -82,8 +82,31 @@ def test_a_long_circle_names_every_hop_once(tmp_path: Path) -> None:
 
 def test_a_circle_through_a_child_set_is_found(tmp_path: Path) -> None:
     text = ITEM + "  up: {type: lookup, to: item, reverse: parts}\n  a: {type: rollup, formula: SUM(parts.b)}\n"
-    issues = issues_of(tmp_path, text + "  b: {type: formula, formula: up.a + amount}\n")
+    issues = issues_of(tmp_path, text + "  b: {type: formula, formula: amount + up.a}\n")
     assert [i.code for i in issues] == ["M301"]
+    assert "item.a (roll-up via parts) -> item.b (formula via up) -> item.a" in issues[0].message
+    lines = (text + "  b: {type: formula, formula: amount + up.a}\n").splitlines()
+    for name, mention in (("a", "parts.b"), ("b", "up.a")):
+        row = next(n for n, line in enumerate(lines, 1) if line.startswith(f"  {name}: ") and mention in line)
+        column = lines[row - 1].index(mention) + mention.index(".") + 2
+        assert f"item.{name} at {tmp_path / 'sample' / 'case.yaml'}:{row}:{column}" in (issues[0].hint or "")
+
+
+def test_a_circle_inside_a_set_and_around_it_is_told(tmp_path: Path) -> None:
+    text = ITEM + "  up: {type: lookup, to: item, reverse: parts}\n  a: {type: rollup, formula: 'SUM(parts, amount * b)'}\n"
+    issues = issues_of(tmp_path, text + "  b: {type: formula, formula: 'COUNT(parts[amount > this.a])'}\n")
+    assert [i.code for i in issues] == ["M301"]
+    assert "item.a (roll-up via parts) -> item.b (formula) -> item.a" in issues[0].message
+
+
+def test_formulas_that_multiply_each_other_are_too_much_work(tmp_path: Path) -> None:
+    """Each hop doubles the rows: there is no layer that could be shared."""
+    text = ITEM + "  up: {type: lookup, to: item}\n  next: {type: lookup, to: item}\n  f0: {type: formula, formula: amount}\n"
+    hops = "".join(f"  f{n}: {{type: formula, formula: up.f{n - 1} / next.f{n - 1}}}\n" for n in range(1, 20))
+    issues = issues_of(tmp_path, text + hops)
+    assert issues[0].code == "E605" and "formula fields" in issues[0].message
+    fine = "".join(f"  f{n}: {{type: formula, formula: f{n - 1} / f{n - 1}}}\n" for n in range(1, 20))
+    assert load_text(tmp_path, text + fine).model.typed["item.fields.f19.formula"].type.number
 
 
 def test_an_unknown_name_is_not_taken_for_a_circle(tmp_path: Path) -> None:
@@ -137,3 +160,12 @@ def test_a_query_knows_only_readable_fields_and_sets(model: Model) -> None:
     shape = some.object("item")
     assert shape is not None and "amount" not in shape.fields and "parts" not in shape.children
     assert some.object("nothing") is None
+
+
+def test_an_index_holds_a_formula_in_one_piece(tmp_path: Path) -> None:
+    chain = "".join(f"  f{n}: {{type: formula, formula: f{n - 1} + f{n - 1}}}\n" for n in range(1, 18))
+    text = ITEM + "  f0: {type: formula, formula: amount}\n" + chain
+    assert load_text(tmp_path, text).model.typed["item.fields.f17.formula"].type.number
+    last = chain.splitlines()[-1]
+    issues = issues_of(tmp_path, text.replace(last, last.replace("type: formula,", "type: formula, indexed: true,")))
+    assert "E605" in [i.code for i in issues]

@@ -1,0 +1,81 @@
+"""Where in a formula a field is named, and by which lookups and child sets; read off the text, without any types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from metamodel.formula import ast
+
+
+class Relations(Protocol):
+    """What lookups and child sets lead to."""
+
+    def leads(self, obj: str, name: str) -> str | None:
+        """The object that a lookup or child set of `obj` leads to, None where the name is neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A field as it is named from `start` to `end`, reached from the formula's record by `via`."""
+
+    object: str
+    name: str
+    via: tuple[str, ...]
+    start: int
+    end: int
+
+
+RECORD = ("this", "old", "prior")
+"""Names of the record that the formula belongs to."""
+Rows = tuple[tuple[str, tuple[str, ...]], ...]
+"""The rows that names may mean, innermost first: their object, and how they are reached from the record."""
+
+
+def mentions(tree: ast.Node, obj: str, relations: Relations) -> Iterator[Mention]:
+    """Every field that a formula over a record of `obj` names, in the order written."""
+    yield from _mentions(tree, ((obj, ()),), relations)
+
+
+def _mentions(node: ast.Node, rows: Rows, relations: Relations) -> Iterator[Mention]:
+    if isinstance(node, ast.Path):
+        yield from _path(node, rows, relations)
+        return
+    inner = rows
+    for n, part in enumerate(ast.children(node)):
+        yield from _mentions(part, rows if n == 0 else inner, relations)
+        if n == 0 and isinstance(node, ast.Call) and isinstance(part, ast.Path):
+            # Behind a set, the arguments of an aggregate are written over its rows.
+            reached = _follow(part, rows, relations)
+            inner = (reached[-1], *rows) if reached[-1][1] != rows[0][1] else rows
+
+
+def _follow(path: ast.Path, rows: Rows, relations: Relations) -> list[tuple[str, tuple[str, ...]]]:
+    """The rows before each step of a path, as far as it leads, and behind its last relation."""
+    reached = [_first(path, rows)]
+    for step in _steps(path):
+        obj, via = reached[-1]
+        target = relations.leads(obj, step.name.lower())
+        if target is None:
+            break
+        reached.append((target, (*via, step.name.lower())))
+    return reached
+
+
+def _first(path: ast.Path, rows: Rows) -> tuple[str, tuple[str, ...]]:
+    name = path.steps[0].name.lower()
+    return rows[-1] if name in RECORD else ("user", ()) if name == "$user" else rows[0]
+
+
+def _steps(path: ast.Path) -> tuple[ast.Step, ...]:
+    return path.steps[1:] if path.steps[0].name.lower() in (*RECORD, "$user") else path.steps
+
+
+def _path(path: ast.Path, rows: Rows, relations: Relations) -> Iterator[Mention]:
+    reached = _follow(path, rows, relations)
+    for n, step in enumerate(_steps(path)[: len(reached)]):
+        obj, via = reached[n]
+        yield Mention(obj, step.name.lower(), via, step.start, step.start + len(step.name))
+        if step.filter is not None and n + 1 < len(reached):
+            yield from _mentions(step.filter, (reached[n + 1], *rows), relations)
