@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.bench.formulas import formulas
 from tests.bench.measure import Slice, run_slice
 from tests.bench.once import Finding, changed, demonstrated, imported, started, validated
 from tests.bench.report import Pair, about_run, lines
@@ -21,7 +22,9 @@ from tests.bench.workloads import WORKLOADS, Workload, same_answers
 from tests.bench.world import World, connect, world
 
 ONCE = ("I1", "S1", "start", "validate", "demo")
-NAMES = (*(workload.name for workload in WORKLOADS), *ONCE)
+APART = ("demo", "F")
+"""What needs no services beside it; F is everything about formulas."""
+NAMES = (*(workload.name for workload in WORKLOADS), *ONCE, "F")
 WARM_SECONDS = 1.0
 
 
@@ -51,6 +54,22 @@ async def _checkpoint(there: World) -> None:
     await conn.close()
 
 
+def _beside(
+    there: World, options: argparse.Namespace, wanted: set[str], home: Path
+) -> tuple[list[Pair], list[Finding]]:
+    """What is measured with both services running."""
+    same_answers(there)
+    chosen = [workload for workload in WORKLOADS if workload.name in wanted]
+    pairs = [pair(there, w, options.seconds, options.slices, options.concurrency) for w in chosen]
+    steps: dict[str, Callable[[], list[Finding]]] = {
+        "I1": lambda: imported(there, options.rows, say),
+        "S1": lambda: changed(there, options.slices, say),
+        "start": lambda: started(there),
+        "validate": lambda: validated(home),
+    }
+    return pairs, [found for name, step in steps.items() if name in wanted for found in step()]
+
+
 def measure(options: argparse.Namespace) -> list[str]:
     """Runs what was asked for; the report."""
     wanted = set(options.workloads)
@@ -59,23 +78,17 @@ def measure(options: argparse.Namespace) -> list[str]:
     folder = Path(tempfile.mkdtemp(prefix="fieldwright-bench-"))
     home = folder / "home"
     home.mkdir()
+    version = ""
     try:
-        with world(home, options.rows, say) as there:
-            same_answers(there)
-            chosen = [workload for workload in WORKLOADS if workload.name in wanted]
-            pairs += [pair(there, w, options.seconds, options.slices, options.concurrency) for w in chosen]
-            steps: dict[str, Callable[[], list[Finding]]] = {
-                "I1": lambda: imported(there, options.rows, say),
-                "S1": lambda: changed(there, options.slices, say),
-                "start": lambda: started(there),
-                "validate": lambda: validated(home),
-            }
-            for name, step in steps.items():
-                if name in wanted:
-                    findings += step()
-            version = there.version
+        if wanted - set(APART):
+            with world(home, options.rows, say) as there:
+                pairs, findings = _beside(there, options, wanted, home)
+                version = there.version
         if "demo" in wanted:
             findings += demonstrated(folder)
+        if "F" in wanted:
+            (folder / "formulas").mkdir()
+            findings += formulas(folder / "formulas", say)
     finally:
         if options.keep:
             say(f"kept in {folder}")
