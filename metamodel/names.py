@@ -10,7 +10,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 SYSTEM_FIELDS = ("id", "version", "owner", "created_at", "created_by", "modified_at", "modified_by", "deleted_at")
 
 QUERY_WORDS = frozenset(
-    "where order fields limit after count q view key each by measures".split()
+    "where order fields limit after count errors q view key each by measures".split()
 )
 FORMULA_WORDS = frozenset("and or not in true false null this old prior rows".split())
 API_ROOTS = frozenset(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.console import Packs, err, load, out, table
+from engine.cli.formula_edit import fmt, rename_command
 from engine.cli.formula_eval import eval_command, show_problems
 from engine.formulas.evaluate import Wrong
 from engine.formulas.explain import explain
@@ -29,6 +30,8 @@ In = Annotated[Path, typer.Option("--in", help="The tenant's file or the pack's 
 
 
 app.command("eval")(eval_command)
+app.command("fmt")(fmt)
+app.command("rename")(rename_command)
 
 
 @app.command("check")

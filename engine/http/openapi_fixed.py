@@ -17,6 +17,7 @@ ANYTHING: dict[str, Any] = {"type": "object", "additionalProperties": True}
 NO_CONTENT = {"204": {"description": "Done"}}
 
 ID = parameter("id", "path", UUID, required=True)
+ERRORS = parameter("errors", "query", {"type": "boolean"}, "Tell under `_errors` which fields could not be computed")
 FIELDS = parameter("fields", "query", TEXT, "Fields to answer, comma separated; `account.name` reaches further")
 IF_MATCH = parameter("If-Match", "header", TEXT, "The ETag of the record as it was read, or `*`", required=True)
 IDEMPOTENCY = parameter("Idempotency-Key", "header", TEXT, "A repeated request with the same key is not done again")
@@ -35,6 +36,9 @@ _ERROR = _object(
     "pointer code detail", pointer={**TEXT, "description": "JSON pointer into the body, or a query parameter"},
     code=TEXT, detail=TEXT, rule=TEXT, row={"type": "integer"},
 )  # fmt: skip
+
+_SPAN: dict[str, dict[str, Any]] = {"start": {"type": "integer"}, "end": {"type": "integer"}}
+_PLACE = {**TEXT, "enum": ["query", "field", "rule", "group", "measure"], "default": "query"}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Problem": _object(
@@ -79,13 +83,30 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         totals={"type": ["object", "null"], "additionalProperties": True},
     ),
     "Reports": _list(_object("name label object", name=TEXT, label=TEXT, description=TEXT, object=TEXT)),
-    "Question": _object(
-        "object formula", object=TEXT, formula=TEXT,
-        place={**TEXT, "enum": ["query", "field", "rule", "group", "measure"], "default": "query"},
-    ),
+    "Question": _object("object formula", object=TEXT, formula=TEXT, place=_PLACE),
     "Checked": _object(
-        "ok problems", ok={"type": "boolean"}, type=TEXT_OR_NULL, nullable={"type": ["boolean", "null"]},
-        problems={"type": "array", "items": ANYTHING},
+        "ok problems references", ok={"type": "boolean"}, type=TEXT_OR_NULL, nullable={"type": ["boolean", "null"]},
+        problems={"type": "array", "items": _object(
+            "code severity message start end fixes", code=TEXT, severity={**TEXT, "enum": ["error", "warning"]},
+            message=TEXT, hint=TEXT_OR_NULL, **_SPAN,
+            fixes={"type": "array", "items": _object("title start end text", title=TEXT, **_SPAN, text=TEXT)},
+        )},
+        references={"type": "array", "items": _object(
+            "start end kind owner name", **_SPAN, kind=TEXT, owner=TEXT, name=TEXT,
+        )},
+    ),
+    "Started": _object(
+        "object formula", object=TEXT, formula=TEXT, place=_PLACE,
+        offset={"type": ["integer", "null"], "description": "In code points; the end where it is left out"},
+    ),
+    "Completed": _object(
+        "candidates signature hover",
+        candidates={"type": "array", "items": _object(
+            "label text start end kind cursor", label=TEXT, text=TEXT, **_SPAN, kind=TEXT, detail=TEXT_OR_NULL,
+            doc=TEXT_OR_NULL, cursor={"type": "integer"},
+        )},
+        signature={"type": ["object", "null"], "additionalProperties": True},
+        hover={"type": ["object", "null"], "additionalProperties": True},
     ),
     "Runs": _list(ANYTHING),
 }  # fmt: skip
@@ -127,6 +148,10 @@ def paths(rights: Rights) -> dict[str, Any]:
         "/formula/check": {
             "post": operation("check_formula", "Check a formula", "metadata", requestBody=body(ref("Question")),
                               responses={"200": reply("What was found", ref("Checked"))}),
+        },
+        "/formula/complete": {
+            "post": operation("complete_formula", "What may stand at a place of a formula", "metadata",
+                              requestBody=body(ref("Started")), responses={"200": reply("Help", ref("Completed"))}),
         },
         **_reports(rights),
     }  # fmt: skip

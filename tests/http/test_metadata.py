@@ -76,6 +76,51 @@ def test_wrong_formulas(bob: httpx2.Client, eve: httpx2.Client) -> None:
     assert eve.post("/acme/api/formula/check", json={"object": "thing", "formula": "1"}).status_code == 404
 
 
+def test_what_is_said_of_a_right_formula(ada: httpx2.Client) -> None:
+    asked = {"object": "thing", "formula": "-pieces ^ 2 & shelf.name", "place": "field"}
+    answer = ada.post("/acme/api/formula/check", json=asked).json()
+    assert answer["ok"] and answer["type"] == "text"
+    (problem,) = answer["problems"]
+    assert (problem["code"], problem["severity"]) == ("formula.W101", "warning") and problem["fixes"] == []
+    assert answer["references"] == [
+        {"start": 1, "end": 7, "kind": "field", "owner": "thing", "name": "pieces"},
+        {"start": 14, "end": 19, "kind": "field", "owner": "thing", "name": "shelf"},
+        {"start": 20, "end": 24, "kind": "field", "owner": "shelf", "name": "name"},
+    ]
+    (problem,) = ada.post("/acme/api/formula/check", json={"object": "thing", "formula": 'colour = "bleu"'}).json()["problems"]
+    assert problem["fixes"] == [{"title": 'change to "blue"', "start": 9, "end": 15, "text": '"blue"'}]
+
+
+def test_completion_offers_what_the_caller_may_read(ada: httpx2.Client, bob: httpx2.Client, eve: httpx2.Client) -> None:
+    def complete(client: httpx2.Client, formula: str, locale: str = "en", **more: Any) -> Any:
+        asked = {"object": "thing", "formula": formula, **more}
+        return client.post("/acme/api/formula/complete", json=asked, headers={"accept-language": locale}).json()
+
+    def labels(client: httpx2.Client, formula: str, **more: Any) -> list[str]:
+        return [candidate["label"] for candidate in complete(client, formula, **more)["candidates"]]
+
+    assert "secret" in labels(ada, "shelf.") and "secret" not in labels(bob, "shelf."), "bob may not read it"
+    assert "cost" in labels(ada, "co") and "cost" not in labels(bob, "co")
+    assert labels(bob, 'colour = "') == ["red", "blue"] and labels(bob, "stage = ")[0] == '"draft"'
+    assert labels(bob, "ISCHANGED(pri", place="rule")[0] == "price" and "ISCHANGED" not in labels(bob, "ISCH")
+    assert labels(bob, "SUM(pri", place="measure") == ["price"]
+    assert labels(bob, "(pieces + ", offset=3)[0] == "pieces"
+    (price,) = complete(bob, "price", "zh-CN")["candidates"]
+    assert (price["doc"], price["detail"], price["start"], price["end"]) == ("价格", "money", 0, 5)
+    call = complete(bob, "ROUND(price, ", offset=13)
+    assert call["signature"]["label"].startswith("ROUND(") and call["signature"]["active"] == 1
+    hover = complete(bob, "price * pieces", offset=1)["hover"]
+    assert (hover["title"], hover["type"], hover["nullable"]) == ("thing.price", "money", True)
+    assert complete(bob, "secret", offset=1)["hover"] is None
+    (upper,) = [c for c in complete(bob, "UPPE")["candidates"] if c["label"] == "UPPER"]
+    assert upper["text"][: upper["cursor"]] == "UPPER("
+    refused = eve.post("/acme/api/formula/complete", json={"object": "thing", "formula": "1"})
+    assert refused.status_code == 404
+    assert ada.post("/acme/api/formula/complete", json={"object": "thing", "formula": "((((", "offset": 99}).status_code == 200
+    paths = bob.get("/acme/openapi.json").json()["paths"]
+    assert set(paths["/formula/complete"]) == {"post"}
+
+
 def test_document_is_true_to_the_rights(ada: httpx2.Client, bob: httpx2.Client, eve: httpx2.Client) -> None:
     full, some, little = (client.get("/acme/openapi.json").json() for client in (ada, bob, eve))
     assert "/logins" in full["paths"] and "/logins" not in some["paths"]
