@@ -214,7 +214,7 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
     }  # fmt: skip
     single: dict[str, Any] = {
         "parameters": [fixed.ID],
-        "get": act("get", f"Read one: {one}", parameters=[fixed.FIELDS], responses={"200": record}),
+        "get": act("get", f"Read one: {one}", parameters=[fixed.FIELDS, fixed.ERRORS], responses={"200": record}),
     }
     made: dict[str, Any] = {root: collection, f"{root}/{{id}}": single}
     if rights.allows(obj.name, "create"):
@@ -280,6 +280,7 @@ def _list_parameters(obj: Object, rights: Rights) -> list[dict[str, Any]]:
         parameter("where", "query", {"type": "string"}, "A condition in the formula language"),
         parameter("order", "query", {"type": "string"}, "Fields, comma separated; `-` in front for descending"),
         fixed.FIELDS,
+        fixed.ERRORS,
         parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}),
         parameter("after", "query", {"type": "string"}, "The cursor `next` of the page before"),
         parameter("count", "query", {"type": "string", "enum": ["exact"]}, "Count all records (costs time)"),

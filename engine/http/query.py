@@ -39,10 +39,11 @@ def only(found: Mapping[str, str], *known: str) -> None:
 
 
 def record_list(obj: str, query_string: bytes) -> RecordQuery:
-    """A list of records: `where, fields, order, limit, after, count=exact`; any other key is an equality."""
+    """A list of records: `where, fields, order, limit, after, count=exact, errors=true`; any other key is an equality."""
     found = parse(query_string)
     if found.get("after") == "":
         raise Refused("query.cursor")
+    errors = _flag(found, "errors")
     count = found.pop("count", None)
     if count not in (None, "exact"):
         raise _invalid("count", "count can only be exact")
@@ -54,15 +55,23 @@ def record_list(obj: str, query_string: bytes) -> RecordQuery:
         limit=number(found, "limit", PAGE_DEFAULT),
         after=found.pop("after", None),
         count=count is not None,
+        errors=errors,
         equals=tuple(found.items()),
     )
 
 
 def record_single(obj: str, query_string: bytes) -> RecordQuery:
-    """One record: `fields` only."""
+    """One record: `fields` and `errors`."""
     found = parse(query_string)
-    only(found, "fields")
-    return RecordQuery(object=obj, single=True, fields=_names(found, "fields"))
+    only(found, "fields", "errors")
+    return RecordQuery(object=obj, single=True, fields=_names(found, "fields"), errors=_flag(found, "errors"))
+
+
+def _flag(found: dict[str, str], key: str) -> bool:
+    value = found.pop(key, "false")
+    if value not in ("true", "false"):
+        raise _invalid(key, f"{key} is true or false")
+    return value == "true"
 
 
 def aggregate(obj: str, query_string: bytes) -> AggregateQuery:

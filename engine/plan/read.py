@@ -61,6 +61,7 @@ class ReadPlan:
     count: bool
     limit: int
     outputs: tuple[Output, ...]
+    errors: bool
     filter_joins: tuple[Join, ...]
     output_joins: tuple[Join, ...]
 
@@ -124,6 +125,7 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
         count=query.count,
         limit=1 if query.single else query.limit,
         outputs=outputs,
+        errors=query.errors,
         filter_joins=names.joins((access, where, *(o.tree for o in order)), obj),
         output_joins=names.joins((o.tree for o in outputs), obj),
     )

@@ -14,7 +14,8 @@ from engine.base.limits import PAGE_DEFAULT
 class RecordQuery:
     """Records of one object, or one record (`single`). `equals` are shortcuts (`?stage=won`), ANDed with `where`.
 
-    `export`: only the rows and fields of the object that the right to export allows too.
+    `export`: only the rows and fields of the object that the right to export allows too. `errors`: each record also
+    tells, under `_errors`, which of its fields could not be computed, each with the code of its error.
     """
 
     object: str
@@ -27,6 +28,7 @@ class RecordQuery:
     after: str | None = None
     count: bool = False
     export: bool = False
+    errors: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,11 @@ from engine.plan.grouping import narrowed
 from engine.plan.planned import Join, own
 from engine.plan.read import Order, Output, ReadPlan
 from engine.sql import expression
-from engine.sql.columns import SQL_TYPES, of, qualified
+from engine.sql.columns import SQL_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import Statement, compile_statement, slot
+from metamodel.formula.functions import sql
 from metamodel.formula.typed import Field
 
 ONE, TWO = (literal(n, BigInteger(), literal_execute=True) for n in (1, 2))
@@ -34,7 +35,7 @@ def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
 
 def _single(plan: ReadPlan, environment: Environment) -> Select[Any, Any]:
     rows = _filtered(plan, environment, extra=[o.tree for o in plan.outputs], joins=plan.output_joins)
-    row = _row(plan.outputs, rows).correlate(*tables(rows.source)).lateral("r")
+    row = _row(plan, rows).correlate(*tables(rows.source)).lateral("r")
     base = rows.images["new"]
     return (
         select(cast(func.row_to_json(row.table_valued()), Text), cast(of(base, "version", BigInteger()), Text))
@@ -64,7 +65,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
     held = [of(page, f"_k{n}", SQL_TYPES[order.tree.type.kind]) for n, order in enumerate(plan.order)]
     shown = frame(environment, {"new": page}, plan.output_joins, [o.tree for o in plan.outputs])
     listed = (
-        _row(plan.outputs, shown).select_from(shown.source).order_by(*_sorted(plan.order, held)).limit(limit)
+        _row(plan, shown).select_from(shown.source).order_by(*_sorted(plan.order, held)).limit(limit)
     ).subquery("r")
     body = select(func.coalesce(cast(func.json_agg(listed.table_valued()), Text), literal("[]", literal_execute=True)))
     end = select(*held).order_by(*_sorted(plan.order, held)).offset(limit - ONE).limit(TWO).subquery("e")
@@ -98,8 +99,18 @@ def _conditions(plan: ReadPlan, rows: Frame) -> list[ColumnElement[bool]]:
     return found
 
 
-def _row(outputs: tuple[Output, ...], rows: Frame) -> Select[Any]:
-    return select(*(expression.value(output.tree, rows.row).label(output.key) for output in outputs))
+def _row(plan: ReadPlan, rows: Frame) -> Select[Any]:
+    columns = [expression.value(output.tree, rows.row).label(output.key) for output in plan.outputs]
+    return select(*columns, *([_errors(plan.outputs, rows).label("_errors")] if plan.errors else []))
+
+
+def _errors(outputs: tuple[Output, ...], rows: Frame) -> ColumnElement[Any]:
+    """The codes of the outputs that are in error, by key."""
+    pairs: list[ColumnElement[Any]] = []
+    for output in outputs:
+        if expression.failed(output.tree, rows.row) is not sql.FALSE:
+            pairs += [constant(output.key), expression.error(output.tree, rows.row)]
+    return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
 
 
 def _needed(plan: ReadPlan) -> dict[str, Any]:

@@ -51,7 +51,7 @@ INSERT INTO {schema}.deal (id, version, created_at, created_by, modified_at, mod
   name, phase, amount, cost, discount, closes, plain)
 SELECT md5(n::text)::uuid, 1, now(), u, now(), u, 'deal ' || n, CASE WHEN n % 3 = 0 THEN 'won' ELSE 'open' END,
   a, a * (n % 90) / 100, (n % 25) / 100.0, DATE '2023-01-01' + n % 1000, round(a - a * (n % 90) / 100, 2)
-FROM (SELECT n, 100 + (n * 7919 % 500000)::numeric / 100 AS a, '00000000-0000-7000-8000-000000000001'::uuid AS u
+FROM (SELECT n, 100 + (n::bigint * 7919 % 500000)::numeric / 100 AS a, '00000000-0000-7000-8000-000000000001'::uuid AS u
       FROM generate_series(1, {deals}) n) s;
 INSERT INTO {schema}.item (id, version, created_at, created_by, modified_at, modified_by, name, deal, price, quantity)
 SELECT md5(d.id::text || i)::uuid, 1, now(), u, now(), u, 'item ' || i, d.id, (i * 997 % 9973)::numeric / 100, i % 9

@@ -74,6 +74,8 @@ async def test_the_rest_goes_on(broken: tuple[Runtime, Release]) -> None:
     assert release.model.broken["good.fields.half.formula"] == "unknown function shop.HALF"
     fields = ("name", "half", "quarter", "whole")
     assert await read(rt, release, "good", *fields) == [{"name": "pen", "half": None, "quarter": None, "whole": 8}]
+    told = await read(rt, release, "good", *fields, errors=True)
+    assert told[0]["_errors"] == {"half": "REF", "quarter": "REF"}
     assert await read(rt, release, "good", "name", where="half > 1") == []
     assert await read(rt, release, "good", "name", where="whole > 1", order=("half",)) == [{"name": "pen"}]
     report = await run_report(rt, context(release), release, "halves")

@@ -220,6 +220,7 @@ def test_types_of_patches(ada: httpx2.Client) -> None:
         ("name=%00", 400, "request.malformed"),
         ("where=%ff", 400, "request.malformed"),
         ("count=yes", 400, "query.invalid"),
+        ("errors=yes", 400, "query.invalid"),
         ("where=", 400, "query.invalid"),
         ("where=name", 400, "query.invalid"),
         ("where=price >", 400, "query.invalid"),

@@ -266,3 +266,11 @@ def test_methods(house: House, ada: httpx2.Client) -> None:
     assert code(house.client().post("/health/live")) == (405, "request.method")
     for path in ("/", "/acme", "/acme/api", "/acme/api/records", f"{address}/", "/acme/api/nothing", "/%00", "/..%2f"):
         assert code(ada.get(path)) == (404, "request.unknown"), path
+
+
+def test_errors_are_told_where_they_are_asked_for(ada: httpx2.Client) -> None:
+    address, _ = make(ada, price=2, pieces=3)
+    assert ada.get(f"{address}?fields=worth&errors=true").json() == {"worth": 6, "_errors": {}}
+    assert "_errors" not in ada.get(f"{address}?fields=worth&errors=false").json()
+    listed = ada.get(f"{THINGS}?fields=name,worth&limit=1&errors=true").json()["items"]
+    assert listed[0]["_errors"] == {}
