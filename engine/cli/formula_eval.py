@@ -111,6 +111,8 @@ def _batch(path: Path) -> None:
                         document = await answer(conn, rt.collation, _question(_json(line)))
                     except InvalidInput as error:
                         document = {"invalid": str(error)}
+                    except Refused as error:
+                        document = {"failed": error.code}
                     print(_line(document))
 
     with nullcontext(sys.stdin) if str(path) == "-" else path.open(encoding="utf-8") as lines:

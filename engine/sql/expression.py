@@ -237,7 +237,9 @@ def _strict(node: typed.Call, function: Function, row: Row, *, total: bool = Fal
     site = Site(row.environment, node, node.args, args)
     columns = [arg.value for arg in args]
     own = first(*(raises(code, fails(site, *columns)) for code, fails in function.errors.items()))
-    nulls = (own is None or function.nulls) and all(arg.guard is None or arg.nulls for arg in args)
+    absorbs = function.absorbs or any(param.blanks for param in function.params)
+    known = all(arg.guard is None or (arg.nulls and not absorbs) for arg in args)
+    nulls = (own is None or function.nulls) and known
     digits, places = function.size(site) if function.size else _size(node, args)
     write = function.total if total else function.sql
     assert write is not None

@@ -636,6 +636,8 @@ def _wider(a: Type, b: Type) -> Type | None:
     if a.number and b.number:
         kinds = {a.kind, b.kind}
         return a if len(kinds) == 1 else MONEY if "money" in kinds else DECIMAL
+    if a.kind == "list" and a.element.kind != b.element.kind:
+        return None
     return a if a.kind == b.kind and a.of == b.of and a.kind != "set" else None
 
 

@@ -25,6 +25,7 @@ from metamodel.names import nearest
 OPERATORS = {"&&": "and", "||": "or", "==": "=", "!=": "<>", "!": "not"}
 SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 MONTHS = {"year": 12, "month": 1}
+DURATION_DIGITS = 18
 ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 ASCII_TWIN = dict(
     zip(
@@ -134,6 +135,8 @@ class _Build(Transformer[Token, ast.Node]):
     def duration(self, items: Tokens) -> ast.Literal:
         token = items[0]
         amount, unit = re.fullmatch(r"([\d.]+)([a-z]+?)s?", token.lower()).groups()  # type: ignore[union-attr]
+        if len(amount) > DURATION_DIGITS:
+            fail("E110", token.start_pos or 0, token.end_pos or 0, f"a duration has at most {DURATION_DIGITS} digits")
         if unit in MONTHS:
             if "." in amount:
                 fail("E110", token.start_pos or 0, token.end_pos or 0, f"{token} is not a whole number of {unit}s")

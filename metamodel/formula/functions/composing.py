@@ -169,6 +169,7 @@ def replace(site: Site, text: Lowered, start: Lowered, count: Lowered, new: Lowe
     "CONCATENATE",
     "text",
     Param("value", repeat=True),
+    volatility="zoned",
     aliases=("CONCAT",),
     examples=('CONCATENATE("a", 1, TRUE) = "a1TRUE"',),
 )
@@ -200,6 +201,7 @@ def _text(c: Builder, arg: Node) -> Node:
     Param("skip_blanks", frozenset({"boolean"})),
     Param("value", repeat=True),
     resolve=_joined,
+    volatility="zoned",
     examples=(
         'TEXTJOIN(", ", TRUE, "a", NULL, 3) = "a, 3"',
         'TEXTJOIN(",", FALSE, "a", NULL, "b") = "a,,b"',
@@ -227,6 +229,7 @@ def textjoin(site: Site, separator: Lowered, skip: Lowered, *values: Lowered) ->
     returns=lambda args: Type("list", nullable=any(arg.type.nullable for arg in args), item="text"),
     examples=('TEXTJOIN("+", FALSE, SPLIT("a,,b", ",")) = "a++b"', 'INCLUDES(SPLIT("a,b", ","), "b")'),
     copies=(2, 0),
+    absorbs=True,
 )
 def split(site: Site, text: Column, separator: Column) -> Column:
     """The parts between the separators, as a list; an empty part is blank."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from sqlalchemy import Boolean, func, or_
+from sqlalchemy import ARRAY, Boolean, Numeric, cast, func, or_
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.operators import ANY2, family, remedy
@@ -19,7 +20,7 @@ from metamodel.formula.functions.registry import (
     register,
 )
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import BOOLEAN, ERROR
+from metamodel.formula.types import BOOLEAN, ERROR, Type
 
 ORDERED = frozenset({"number", "text", "date", "datetime", "time", "duration", "blank"})
 
@@ -33,12 +34,22 @@ def _compared(c: Builder, a: Node, b: Node, op: str) -> tuple[Node, Node] | None
     if one == "blank" == two:
         return a, b
     same_of = a.type.of == b.type.of or one not in ("select", "reference", "list")
+    if one == two == "list":
+        a, b = _filled_as(a, b.type), _filled_as(b, a.type)
+        of, other = a.type.element, b.type.element
+        same_of = same_of and (of.kind == other.kind or (of.number and other.number))
     if one != two or not same_of or one in ("period", "set"):
         units = {one, two} == {"duration", "number"}
         hint = _number_in_quotes(a, b) or remedy(a.type, b.type)
         c.fail("E202" if units else "E201", None, f"{a.type} {op} {b.type} can not be compared", hint)
         return None
     return a, b
+
+
+def _filled_as(a: Node, other: Type) -> Node:
+    """An empty list as one of the other's type."""
+    empty = isinstance(a, Call) and a.function == "list" and not a.args
+    return replace(a, type=other.blank(False)) if empty else a
 
 
 def _number_in_quotes(a: Node, b: Node) -> str | None:
@@ -69,7 +80,11 @@ def _order(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
 
 
 def _steady(site: Site, a: Column, b: Column) -> tuple[Column, Column]:
-    return sql.steady(a, site.args[0].type), sql.steady(b, site.args[1].type)
+    one, two = site.args[0].type, site.args[1].type
+    if one.kind == two.kind == "list" and one.element.kind != two.element.kind:
+        numbers = ARRAY(Numeric())
+        return cast(a, numbers), cast(b, numbers)
+    return sql.steady(a, one), sql.steady(b, two)
 
 
 def _is_null_literal(node: Node) -> bool:
@@ -154,9 +169,9 @@ def _in(c: Builder, args: tuple[Node, ...]) -> Node:
 
 
 def _split(site: Site) -> tuple[list[int], list[int]]:
-    """Positions of the items that can not be blank, and of those that can."""
-    sure = [i for i, arg in enumerate(site.args) if i and not arg.type.nullable]
-    return sure, [i for i, arg in enumerate(site.args) if i and arg.type.nullable]
+    """Positions of the items that can not be blank, and of those that can; lists are compared one by one."""
+    sure = [i for i, arg in enumerate(site.args) if i and not arg.type.nullable and arg.type.kind != "list"]
+    return sure, [i for i in range(1, len(site.args)) if i not in sure]
 
 
 def _total_in(site: Site, a: Column, *items: Column) -> Column:

@@ -171,7 +171,7 @@ MINOR_UNITS = {
 
 
 def _no_currency(site: Site, code: Column, amount: Column) -> Condition:
-    known = func.substring(code.collate("C"), sql.text("^[A-Z]{3}$"), type_=Text())
+    known = func.substring(sql.collated(code, "C"), sql.text("^[A-Z]{3}$"), type_=Text())
     return sql.all_of(known.is_(None), code.is_not(None), amount.is_not(None))
 
 

@@ -353,7 +353,7 @@ def attimezone(site: Site, d: Column, zone: Column) -> Column:
     and TEXT; it is another instant than `datetime`. A time that the tenant's clock skips (the start of summer time) is
     moved behind the gap."""
     name = _zone_of(site)
-    return d if name == site.environment.zone else write(read(d, name), site.environment.zone)
+    return write(read(d, name), site.environment.zone)
 
 
 def _unix(c: Builder, args: tuple[Node, ...]) -> Node:

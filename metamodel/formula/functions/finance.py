@@ -319,7 +319,7 @@ def _no_period(
         "ROUND(IPMT(10%, 3, 3, 8000), 2) = -292.45",
         "IPMT(10%, 4, 3, 8000) -> #NUM",
     ),
-    copies=(34, 52),
+    copies=(35, 52),
 )
 def ipmt(
     site: Site,
@@ -337,7 +337,8 @@ def ipmt(
     interest = paid * (before - ONE) - pv * before * rate
     if kind is not None:
         # A first payment at the beginning holds no interest.
-        interest = case((sql.all_of(kind != ZERO, per == ONE), ZERO), else_=_over(interest, _due(rate, kind)))
+        free = sql.all_of(kind != ZERO, per == ONE)
+        interest = case((free, ZERO * (nper + pv + fv)), else_=_over(interest, _due(rate, kind)))
     return _without(rate, kind, ZERO * (nper + per + pv + fv), interest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ARRAY, Boolean, Integer, cast, func
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
+from metamodel.formula import limits
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import (
     Builder,
@@ -32,11 +33,10 @@ def _list(c: Builder, args: tuple[Node, ...]) -> Node:
     return Call(Type("list", False, of.inexact, of.of, item), "list", parts)
 
 
-@function("list", "operators", Param("item", repeat=True, optional=True), resolve=_list, operator=True)
+@function("list", "operators", Param("item", repeat=True, optional=True, blanks=True), resolve=_list, operator=True)
 def list_(site: Site, *items: Column) -> Column:
     """The values as a list."""
-    of = sql.SQL_TYPES[site.call.type.element.kind]
-    return cast(array(items), ARRAY(of))
+    return cast(array(items), sql.type_of(site.call.type))
 
 
 def _includes(c: Builder, args: tuple[Node, ...]) -> Node:
@@ -57,6 +57,7 @@ def _includes(c: Builder, args: tuple[Node, ...]) -> Node:
     LIST,
     Param("value"),
     resolve=_includes,
+    absorbs=True,
     examples=("INCLUDES([1, 2], 2)", 'NOT INCLUDES(["a", "b"], "c")', "NOT INCLUDES([1, 2], NULL)", "2 IN ([1, 2])"),
 )
 def includes(site: Site, holder: Column, value: Column) -> Column:
@@ -67,7 +68,7 @@ def includes(site: Site, holder: Column, value: Column) -> Column:
         return sql.num(value) == func.any(cast(holder, ARRAY(sql.SQL_TYPES["decimal"])))
     # This form is the one that an index on the list serves.
     return holder.op("@>", precedence=5, is_comparison=True, return_type=Boolean())(
-        cast(array([value]), ARRAY(sql.SQL_TYPES[of.kind]))
+        cast(array([value]), sql.type_of(site.args[0].type))
     )
 
 
@@ -97,12 +98,17 @@ def listsize(site: Site, holder: Lowered) -> Lowered:
     return Lowered(size, holder.guard, digits=10)
 
 
+def _of_field(of: Type) -> tuple[int, int]:
+    return (limits.FIELD_CHARACTERS, 0) if of.kind == "text" else (limits.FIELD_DIGITS, limits.SCALE)
+
+
 @function(
     "LISTAT",
     "list",
     LIST,
     Param("position", frozenset({"integer"})),
     returns=lambda args: args[0].type.element.blank(),
+    size=lambda site: _of_field(site.call.type),
     examples=('LISTAT(["a", "b"], 2) = "b"', "LISTAT([1, 2], 3) -> NULL", "LISTAT([1, 2], 0) -> NULL"),
 )
 def listat(site: Site, holder: Column, position: Column) -> Column:

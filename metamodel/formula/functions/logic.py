@@ -150,11 +150,12 @@ def xor(site: Site, *parts: Lowered) -> Lowered:
     ),
 )
 def choose_at(c: Builder, args: tuple[Node, ...]) -> Node:
-    """The value at that position, counted from 1; only it is evaluated. An error where there is none, blank where the
-    position is."""
+    """The value at that position, counted from 1; only it is evaluated. An error where there is none, blank (of
+    conditions FALSE) where the position is."""
     index, values = args[0], args[1:]
     conditions = [c.call("=", index, Literal(INTEGER.blank(False), n)) for n in range(1, len(values) + 1)]
-    branches = [*values, Literal(NULL, None)]
+    nothing = Literal(BOOLEAN, False) if values[0].type.kind == "boolean" else Literal(NULL, None)
+    branches = [*values, nothing]
     conditions.append(c.call("ISBLANK", index))
     return choose(c, tuple(conditions), tuple(branches), Call(NULL, "fail", (Literal(TEXT.blank(False), "VALUE"),)))
 
@@ -164,7 +165,7 @@ def fail(site: Site, code: Lowered) -> Lowered:
     """The error of that code; of any type."""
     (held,) = site.args
     assert isinstance(held, Literal) and isinstance(held.value, str)
-    return Lowered(sql.Constant(None, sql.SQL_TYPES[site.call.type.kind]), raises(held.value, sql.TRUE), True)
+    return Lowered(sql.constant(None, site.call.type), raises(held.value, sql.TRUE), True)
 
 
 @lazy_function(
@@ -177,7 +178,7 @@ def fail(site: Site, code: Lowered) -> Lowered:
 def error(site: Site, message: Lowered) -> Lowered:
     """An error that the formula raises itself, such as in a branch that must not be taken; it fits any type."""
     guard = first(message.guard, raises("CUSTOM", sql.TRUE))
-    return Lowered(sql.Constant(None, sql.SQL_TYPES[site.call.type.kind]), guard, True)
+    return Lowered(sql.constant(None, site.call.type), guard, True)
 
 
 @lazy_function(

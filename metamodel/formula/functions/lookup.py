@@ -111,7 +111,7 @@ def converted(site: Site, amount: Column, currency: Column, date: Column, rate: 
     MONEY_PARAM,
     Param("currency", frozenset({"text"})),
     Param("date", frozenset({"date"}), optional=True),
-    volatility="stable",
+    volatility="relational",
     uses=('CONVERTCURRENCY(amount, "USD")', 'ROUND(CONVERTCURRENCY(amount, "USD", @2024-01-31), 2)'),
 )
 def convertcurrency(c: Builder, args: tuple[Node, ...]) -> Node:

@@ -305,6 +305,7 @@ def _joined(name: str, *, blank: bool, rough: bool = False) -> Callable[[Builder
         parts, of = c.join(args)
         if of.kind == "error":
             return Literal(ERROR, None)
+        of = DECIMAL if rough and of.kind == "integer" else of
         of = of.blank(blank and all(arg.type.nullable for arg in parts))
         return Call(of.rough(of.inexact or rough), name, parts)
 

@@ -432,6 +432,7 @@ def _concat(c: Builder, args: tuple[Node, ...]) -> Node:
     "operators",
     Param("text", repeat=True),
     resolve=_concat,
+    volatility="zoned",
     operator=True,
     examples=('"a" & "b" = "ab"', '"a" & NULL = "a"', '1.50 & "x" = "1.5x"', 'NULL & "" -> NULL'),
 )

@@ -72,6 +72,7 @@ class Site:
 class Param:
     """A parameter. `kinds` empty: any scalar. `constant`: a literal is required (`choices`: one of these texts).
 
+    `blanks`: a blank argument does not make the call of a strict function blank (a list of holidays).
     `written`: a name that stands for itself (`ORG(currency)`); the function gets it as a literal text.
     `of`: of an aggregate's parameters one is the "set", and an expression over its "row"s is told from a plain "value".
     """
@@ -82,6 +83,7 @@ class Param:
     repeat: bool = False
     constant: bool = False
     choices: tuple[str, ...] = ()
+    blanks: bool = False
     written: bool = False
     of: Literal["value", "row", "set"] = "value"
 
@@ -134,7 +136,8 @@ class Function:
     under which the call itself is that error (None: never); `nulls` says that `sql` is NULL then.
     `resolve(builder, args)` types (or rewrites) the call where parameters can not say it. `copies`: how often an
     argument is written in the value and in the guard at most, so that the size of the SQL is known before it is made.
-    `raw`: under `blanks: zero` a field that is an argument itself stays as it is, because the function asks for blanks.
+    `absorbs`: the SQL of a strict function may be a value although that of an argument is NULL, so that an error of an
+    argument has to be looked at. `raw`: under `blanks: zero` a field that is an argument itself stays as it is, because the function asks for blanks.
     `uses` are examples that need a record or a user to have a value.
     """
 
@@ -153,6 +156,7 @@ class Function:
     nulls: bool = False
     operator: bool = False
     raw: bool = False
+    absorbs: bool = False
     volatility: Volatility = "immutable"
     contexts: frozenset[Where] = EVERYWHERE
     aliases: tuple[str, ...] = ()
@@ -271,8 +275,9 @@ def aggregation(name: str, *params: Param, **declared: Any) -> Callable[[Callabl
 
     def declare(sql: Callable[..., Column]) -> Aggregation:
         made = Aggregation(name=name, doc=(sql.__doc__ or "").strip(), params=params, sql=sql, **declared)
-        AGGREGATES[name] = made
-        _AGGREGATE_ALIASES.update(dict.fromkeys((name, *made.aliases), name))
+        if "." not in name:
+            AGGREGATES[name] = made
+            _AGGREGATE_ALIASES.update(dict.fromkeys((name, *made.aliases), name))
         return made
 
     return declare
@@ -293,13 +298,20 @@ def register(made: Function) -> Function:
 def lookup(name: str) -> Function | None:
     """The function of that name (any case, aliases too). Raises `BrokenPlugin`."""
     if "." in name:
-        return _plugin(name.lower())
+        found = _plugin(name.lower())
+        return found if isinstance(found, Function) else None
     known = _ALIASES.get(name) or _ALIASES.get(name.upper())
     return FUNCTIONS[known] if known else None
 
 
 def aggregate(name: str) -> Aggregation | None:
-    """The aggregate of that name (any case, aliases too)."""
+    """The aggregate of that name (any case, aliases too); of a broken plug-in `lookup` says why."""
+    if "." in name:
+        try:
+            found = _plugin(name.lower())
+        except BrokenPlugin:
+            return None
+        return found if isinstance(found, Aggregation) else None
     return AGGREGATES.get(_AGGREGATE_ALIASES.get(name.upper(), ""))
 
 
@@ -320,7 +332,7 @@ def _declared() -> dict[str, EntryPoint]:
 
 
 @cache
-def _plugin(name: str) -> Function | None:
+def _plugin(name: str) -> Function | Aggregation | None:
     point = _declared().get(name)
     if point is None:
         return None
@@ -328,7 +340,7 @@ def _plugin(name: str) -> Function | None:
         made = point.load()
     except Exception as error:  # a plug-in may fail in any way; the formula that uses it says so
         raise BrokenPlugin(f"{point.value} can not be imported: {error}") from error
-    if not isinstance(made, Function) or made.name.lower() != name:
+    if not isinstance(made, Function | Aggregation) or made.name.lower() != name:
         raise BrokenPlugin(f"{point.value} is not the declaration of a function named {point.name}")
     return made
 

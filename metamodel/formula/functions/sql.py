@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import BinaryExpression, ColumnElement, Grouping
 from sqlalchemy.sql.type_api import TypeEngine
 
 from metamodel.formula import limits
@@ -68,6 +68,9 @@ def _render(element: Constant, compiler: Any, **_: Any) -> str:
         powers = isinstance(value, Decimal) and value.as_tuple().digits == (1,) and value > 1
         plain = str(value) if isinstance(value, int) or powers else format(value, "f")
         if isinstance(value, int) and isinstance(element.type, Numeric) and not isinstance(element.type, Integer):
+            return f"CAST({plain} AS NUMERIC)"
+        if isinstance(value, Decimal) and value <= -(2**31) and "." not in plain:
+            # PostgreSQL would take it for the least integer of a size, which has no magnitude.
             return f"CAST({plain} AS NUMERIC)"
         return f"({plain})" if value < 0 else plain
     return f"CAST({quote(_text_of(value))} AS {compiler.dialect.type_compiler_instance.process(element.type)})"
@@ -166,9 +169,16 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
 }
 
 
+def type_of(of: Type) -> TypeEngine[Any]:
+    """The SQL type of a value; whole numbers in a list are as large as those of fields."""
+    if of.kind != "list":
+        return SQL_TYPES[of.kind]
+    return ARRAY(BigInteger() if of.element.kind == "integer" else SQL_TYPES[of.element.kind])
+
+
 def constant(value: Any, of: Type) -> Column:
     """A literal of that type."""
-    return Constant(UUID(value) if of.kind == "reference" and value is not None else value, SQL_TYPES[of.kind])
+    return Constant(UUID(value) if of.kind == "reference" and value is not None else value, type_of(of))
 
 
 def text(value: str) -> Column:
@@ -250,7 +260,12 @@ def filled(column: Column, nullable: bool) -> Column:
 
 def ordered(column: Column, of: Type) -> Column:
     """A text compares by code point."""
-    return column.collate("C") if of.kind == "text" else column
+    return collated(column, "C") if of.kind == "text" else column
+
+
+def collated(column: Column, collation: str) -> Column:
+    """The text in a collation. In brackets: COLLATE binds tighter than an operator, which SQLAlchemy overlooks."""
+    return (Grouping(column) if isinstance(column, BinaryExpression) else column).collate(collation)
 
 
 # -- dates ----------------------------------------------------------------------------------------------------------

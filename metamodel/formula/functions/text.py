@@ -166,7 +166,7 @@ def textafter(site: Site, text: Column, part: Column) -> Column:
 
 def _cased(site: Site, text: Column) -> Column:
     collation = site.environment.case_collation
-    return text.collate(collation) if collation else text
+    return sql.collated(text, collation) if collation else text
 
 
 def _tripled(site: Site) -> tuple[int, int]:

@@ -31,7 +31,7 @@ from metamodel.names import did_you_mean
 DAY: frozenset[Kind] = frozenset({"date"})
 START = Param("start", DAY)
 END, COUNT = Param("end", DAY), Param("days", frozenset({"integer"}))
-HOLIDAYS = Param("holidays", frozenset({"list", "text"}), optional=True)
+HOLIDAYS = Param("holidays", frozenset({"list", "text"}), optional=True, blanks=True)
 CALENDAR = Param("calendar", frozenset({"text"}), constant=True)
 PLAIN = Workdays.of(WEEK, ())
 MOST = 4_000_000
