@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from metamodel.formula.check import Blanks
+from metamodel.formula.checked import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Field, Object, Rule

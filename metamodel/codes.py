@@ -64,7 +64,7 @@ MEANING_CODES = {
     "M226": "a roll-up aggregates nothing",
     "M227": "a setting of the tenant is not valid",
     "M228": "a process and a value set have the same name",
-    "M229": "a function has the name of one of the language",
+    "M229": "a function has a name that the language has or keeps",
     "M230": "a parameter with a default stands before one without",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",

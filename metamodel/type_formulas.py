@@ -1,13 +1,13 @@
-"""Every formula of a model -> its typed tree; and the model as the formula checker sees it."""
+"""Every formula of a model -> its typed tree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, ValuesView
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from metamodel.formula import ast, limits, typed
+from metamodel.formula import limits, typed
 from metamodel.formula.check import check
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 from metamodel.formula.mentions import mentions
@@ -17,226 +17,33 @@ from metamodel.formula.scope import (
     FieldShape,
     FunctionShape,
     ObjectShape,
-    Organisation,
-    ParamShape,
-    Schema,
     Scope,
-    Where,
 )
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import (
-    BOOLEAN,
-    DATETIME,
     ERROR,
     INTEGER,
     NULL,
-    PERCENT,
-    TEXT,
     Type,
 )
 from metamodel.formula.weight import Weights
 from metamodel.issues import Collector, Issue, Place, Severity
-from metamodel.kinds.common import Formula, in_locale
-from metamodel.kinds.field_types import FIELD_TYPES
-from metamodel.kinds.function import PARAMETERS, FunctionDeclaration
+from metamodel.kinds.common import Formula
+from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
-from metamodel.kinds.role import CAPABILITIES, VERBS
-from metamodel.kinds.workflow import CreateRecord, Notify, SetFields
 from metamodel.model import Model
+from metamodel.model_schema import ModelSchema, ModelShape
 from metamodel.overlay import Places
+from metamodel.placed import Task, function_tasks, tasks
 from metamodel.source import Item
 
 NOWHERE = Places(Item({}, None))
-STAGE_PROPERTIES = {
-    "probability": PERCENT.blank(False),
-    "category": TEXT.blank(False),
-    "limit": INTEGER,
-    "entered_at": DATETIME,
-}
 NO_VALUE = frozenset({"set", "list", "geo", "null", "period", "error"})
 """Kinds that a formula field, a group or a measure can not have."""
-
 KINDS = {"rollup": "roll-up"}
 """What field types are called in messages, where it is not their own name."""
 MISSING = frozenset({"E303", "E305"})
 """The problems of a formula whose function is not installed."""
-
-Readable = Callable[[Object, Field], bool]
-
-
-def stored_type(f: Field) -> Type:
-    """The type in formulas of a field that is not computed."""
-    kind = FIELD_TYPES[f.type].kind
-    if kind is None:
-        raise ValueError(f"the field {f.name} is computed")
-    of = {
-        "select": f.process or f.options,
-        "reference": f.to,
-        "list": f.options,
-    }.get(kind)
-    return Type(kind, nullable=not (f.required or f.type in ("boolean", "stage")), of=of)
-
-
-class ModelSchema:
-    """The `formula.scope.Schema` of a model; `readable` leaves out the fields that may not be named."""
-
-    def __init__(self, model: Model, readable: Readable | None = None) -> None:
-        self.model = model
-        self.readable = readable
-        self._shapes: dict[str, ObjectShape] = {}
-
-    @property
-    def organisation(self) -> Organisation:
-        settings = self.model.settings
-        return Organisation(settings.time_zone, settings.currency, settings.fiscal_year_start)
-
-    def object(self, name: str) -> ObjectShape | None:
-        if name not in self._shapes and name in self.model.objects:
-            self._shapes[name] = _Shape(self, self.model.objects[name])
-        return self._shapes.get(name)
-
-    def options(self, of: str) -> Collection[str]:
-        if of in self.model.processes:
-            return self.model.processes[of].stages
-        return self.model.value_sets[of].options if of in self.model.value_sets else ()
-
-    @property
-    def functions(self) -> Mapping[str, FunctionShape]:
-        return self._declared
-
-    @cached_property
-    def _declared(self) -> dict[str, FunctionShape]:
-        return {name: _function(f) for name, f in self.model.functions.items()}
-
-    def labels(self, of: str) -> Mapping[str, Mapping[str, str]]:
-        if of in self.model.processes:
-            return {name: stage.label for name, stage in self.model.processes[of].stages.items()}
-        found = self.model.value_sets.get(of)
-        return {name: option.label for name, option in found.options.items()} if found else {}
-
-    @property
-    def roles(self) -> Collection[str]:
-        return self.model.roles
-
-    def granting(self, permission: str) -> Collection[str] | None:
-        obj, _, verb = permission.partition(".")
-        roles = self.model.roles.values()
-        if verb:
-            known = obj in self.model.objects and verb in VERBS
-            return {role.name for role in roles if verb in role.objects.get(obj, {})} if known else None
-        return {role.name for role in roles if obj in role.capabilities} if obj in CAPABILITIES else None
-
-    def computed(self, owner: Object, f: Field, formula: Formula) -> Type:
-        """The type of a formula field or roll-up; in a model with errors it may be unknown."""
-        found = self.model.typed.get(formula.key)
-        return found.type if found else ERROR
-
-
-def _function(declared: FunctionDeclaration) -> FunctionShape:
-    params = tuple(
-        ParamShape(p.name, PARAMETER_TYPES[p.type], _parsed(p.default) if p.default else None)
-        for p in declared.params.values()
-    )
-    return FunctionShape(declared.name, params, _parsed(declared.formula), in_locale(declared.description, "en"))
-
-
-def _parsed(formula: Formula) -> ast.Node | None:
-    try:
-        return parse(formula.text)
-    except FormulaError:
-        return None
-
-
-PARAMETER_TYPES: Mapping[str, Type] = {kind: Type(kind, nullable=kind != "boolean") for kind in PARAMETERS}
-
-
-class _Shape:
-    """An object as a formula sees it."""
-
-    def __init__(self, schema: ModelSchema, owner: Object) -> None:
-        self._schema = schema
-        self._owner = owner
-        self.name = owner.name
-        self.fields: Mapping[str, FieldShape] = _Fields(schema, owner)
-
-    @cached_property
-    def children(self) -> Mapping[str, ChildShape]:
-        model, readable = self._schema.model, self._schema.readable
-        return {
-            name: ChildShape(name, child.object, child.via, _keys(model.objects[child.object], child.via))
-            for name, child in model.children[self.name].items()
-            if readable is None
-            or readable(
-                model.objects[child.object],
-                model.objects[child.object].fields[child.via],
-            )
-        }
-
-
-class _Fields(Mapping[str, FieldShape]):
-    """The shapes of an object's fields, made when asked for: a computed field's type may not be known earlier."""
-
-    def __init__(self, schema: ModelSchema, owner: Object) -> None:
-        self._schema = schema
-        self._owner = owner
-        self._known: dict[str, FieldShape] = {}
-
-    @cached_property
-    def _named(self) -> Mapping[str, Field]:
-        readable = self._schema.readable
-        fields = self._owner.fields
-        return fields if readable is None else {n: f for n, f in fields.items() if readable(self._owner, f)}
-
-    def __getitem__(self, name: str) -> FieldShape:
-        if name not in self._known:
-            self._known[name] = self._shape(self._named[name])
-        return self._known[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._named
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._named)
-
-    def __len__(self) -> int:
-        return len(self._named)
-
-    def values(self) -> ValuesView[FieldShape]:
-        """The shapes of what is not computed: who looks through all fields must not start the typing of them."""
-        return {name: self[name] for name, f in self._named.items() if f.formula is None}.values()
-
-    def _shape(self, f: Field) -> FieldShape:
-        type_ = self._schema.computed(self._owner, f, f.formula) if f.formula else stored_type(f)
-        process = self._schema.model.stage_process(f)
-        target = type_.of if type_.kind == "reference" and f.name != "id" else None
-        unique = f.unique or (f.name,) in self._owner.unique.values()
-        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if process else {}, unique)
-
-
-def _keys(owner: Object, via: str) -> frozenset[str]:
-    """The fields of which records that refer to the same one by `via` share no value."""
-    pairs = (key for key in owner.unique.values() if len(key) == 2 and via in key)
-    return frozenset(name for key in pairs for name in key if name != via)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A formula of a model: where it stands, over which object, and what it must give."""
-
-    formula: Formula
-    where: Where
-    object: str
-    expect: Type | None = None
-    old: bool = False
-    params: Mapping[str, Type] = field(default_factory=dict)
-
-    def scope(self, schema: Schema, user: str | None) -> Scope:
-        """What the formula may name; `user` is the object of `$user`. The formula of a function has no object."""
-        if not self.object:
-            return Scope(schema, self.where, user=user, params=self.params)
-        row = None if self.where in ("default", "measure") else self.object
-        rows = self.object if self.where == "measure" else None
-        return Scope(schema, self.where, row=row, rows=rows, old=self.old, user=user)
 
 
 def type_formulas(model: Model, issues: Collector, places: Places = NOWHERE, *, lenient: bool = False) -> Model:
@@ -255,71 +62,6 @@ def type_formulas(model: Model, issues: Collector, places: Places = NOWHERE, *, 
         if task.object in model.objects:
             typer.type_task(task)
     return replace(model, typed=typer.typed | typer.errors(), broken=typer.broken)
-
-
-def tasks(model: Model) -> Iterator[Task]:
-    """Every formula of the model that is not a field."""
-    for owner in model.objects.values():
-        for f in owner.fields.values():
-            if f.default:
-                yield Task(f.default, "default", owner.name, stored_type(f).blank())
-            if f.required_when:
-                yield Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
-        for rule in owner.rules.values():
-            yield Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
-    for process in model.processes.values():
-        for stage in process.stages.values():
-            for criterion in (*stage.entry.values(), *stage.exit.values()):
-                yield Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
-        for when in dict.fromkeys(move.when for move in process.moves if move.when):
-            yield Task(when, "rule", process.object, BOOLEAN, old=True)
-    for role in model.roles.values():
-        for target, grants in role.objects.items():
-            for grant in grants.values():
-                if grant.where:
-                    yield Task(grant.where, "access", target, BOOLEAN)
-    yield from _report_tasks(model)
-    yield from _workflow_tasks(model)
-
-
-def function_tasks(declared: FunctionDeclaration) -> Iterator[Task]:
-    """The formulas of a pack's function: its own over the parameters, then their defaults."""
-    params = {p.name: PARAMETER_TYPES[p.type] for p in declared.params.values()}
-    yield Task(declared.formula, "workflow", "", params=params)
-    for p in declared.params.values():
-        if p.default:
-            yield Task(p.default, "workflow", "", params[p.name].blank())
-
-
-def _report_tasks(model: Model) -> Iterator[Task]:
-    for report in model.reports.values():
-        if report.where:
-            yield Task(report.where, "query", report.object, BOOLEAN)
-        for column in report.groups.values():
-            yield Task(column.value, "group", report.object)
-        for column in report.measures.values():
-            yield Task(column.value, "measure", report.object)
-
-
-def _workflow_tasks(model: Model) -> Iterator[Task]:
-    for workflow in model.workflows.values():
-        if workflow.when:
-            yield Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
-        for action in workflow.actions:
-            if isinstance(action, Notify):
-                yield Task(
-                    action.user,
-                    "workflow",
-                    workflow.object,
-                    Type("reference", of="user"),
-                    old=True,
-                )
-            elif isinstance(action, (SetFields, CreateRecord)):
-                target = model.objects.get(action.object if isinstance(action, CreateRecord) else workflow.object)
-                for name, value in action.values.items():
-                    f = target.fields.get(name) if target else None
-                    expect = stored_type(f).blank() if f and FIELD_TYPES[f.type].writable else None
-                    yield Task(value, "workflow", workflow.object, expect, old=True)
 
 
 class _Needs(Exception):
@@ -341,7 +83,7 @@ class _TypingSchema(ModelSchema):
         found = super().object(name)
         if found is None and self.typer.places.gone("object", name):
             return _Anything(name)
-        if isinstance(found, _Shape) and self.loose and name not in self._loosened:
+        if isinstance(found, ModelShape) and self.loose and name not in self._loosened:
             self._loosened.add(name)
             found.fields = _Forgiving(found.fields, self.typer.places, name)
             found.__dict__["children"] = _AnyChild(found.children)

@@ -21,7 +21,7 @@ from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
 from metamodel.formula.types import Type
 from metamodel.load import Loaded
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 app = typer.Typer(help="The formula language.", no_args_is_help=True)
 Text = Annotated[str, typer.Argument(metavar="FORMULA", help="The formula.")]

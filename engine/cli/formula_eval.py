@@ -152,8 +152,8 @@ def _show(text: str, seen: tuple[Seen, ...]) -> None:
     for part in seen:
         document = part.value.document()
         found = f"#{document['error']}" if "error" in document else _plain(document["value"])
-        rows.append([" ".join(text[part.start : part.end].split()), str(part.value.type), found])
-    table(["part", "type", "value"], rows)
+        rows.append((" ".join(text[part.start : part.end].split()), str(part.value.type), found))
+    table(["part", "type", "value"], list(dict.fromkeys(rows)))
 
 
 def _plain(value: Any) -> str:

@@ -1,16 +1,20 @@
-"""`fieldwright new`: scaffolds that validate and can be applied as they are."""
+"""`fieldwright new`: scaffolds that validate, can be applied, and pass their tests as they are."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from engine.cli.console import err, out
+from engine.cli.scaffold import function_package
 from metamodel.names import NAME, valid
 
 app = typer.Typer(help="Scaffolds.", no_args_is_help=True)
+FUNCTION = re.compile(r"([a-z][a-z0-9_]*)\.([A-Z][A-Z0-9_]*)")
 
 PACK = """\
 kind: pack
@@ -86,9 +90,6 @@ def pack(
             err.print(f'"{given}" is not a name: it must match {NAME.pattern}', markup=False)
             raise typer.Exit(1)
     root = folder or Path(name)
-    if root.exists() and any(root.iterdir()):
-        err.print(f"{root} is not empty", markup=False)
-        raise typer.Exit(1)
     values = {
         "name": name, "label": name.replace("_", " ").capitalize(), "object": obj,
         "object_label": obj.replace("_", " ").capitalize(), "schemas": "../../../schemas",
@@ -100,7 +101,31 @@ def pack(
         root / "packs" / name / "roles" / f"{name}_user.yaml": ROLE,
         root / "packs" / name / "reports" / f"{obj}_by_month.yaml": REPORT,
     }
+    _write(root, {path: text.format(**values) for path, text in files.items()})
+
+
+@app.command()
+def function(
+    name: Annotated[str, typer.Argument(help="The function's name, such as acme.SHARE.")],
+    folder: Annotated[Path | None, typer.Option(help="Where it is made (default: ./VENDOR-functions).")] = None,
+) -> None:
+    """Make a package with a function of the formula language and its tests."""
+    found = FUNCTION.fullmatch(name)
+    if found is None:
+        err.print(f'"{name}" is not a name such as acme.SHARE: the vendor in small letters, the function in capitals',
+                  markup=False)  # fmt: skip
+        raise typer.Exit(1)
+    vendor, function_name = found.groups()
+    root = folder or Path(f"{vendor}-functions")
+    _write(root, {root / path: text for path, text in function_package(vendor, function_name).items()})
+
+
+def _write(root: Path, files: Mapping[Path, str]) -> None:
+    """Make a folder with the files. Exits with 1 where it holds anything."""
+    if root.exists() and any(root.iterdir()):
+        err.print(f"{root} is not empty", markup=False)
+        raise typer.Exit(1)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.format(**values), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         out.print(str(path), markup=False)

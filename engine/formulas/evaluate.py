@@ -30,13 +30,14 @@ from engine.sql.expression import Environment, Lowered
 from engine.sql.joins import frame
 from engine.sql.statement import Statement, compile_statement, slot
 from metamodel.formula import typed
-from metamodel.formula.check import Blanks, Checked, Part, check
+from metamodel.formula.check import check
+from metamodel.formula.checked import Blanks, Checked, Part
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 from metamodel.formula.functions.guard import held
 from metamodel.formula.parse import parse
-from metamodel.formula.scope import Organisation, Schema, Scope
+from metamodel.formula.scope import Organisation, Schema, Scope, Where
 from metamodel.formula.types import Type
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 Kind = Literal["syntax", "type", "arity", "unknown_field", "unknown_function"]
 KINDS: dict[str, Kind] = {
@@ -101,10 +102,12 @@ class Wrong(Exception):
         return {"compile_error": {"code": first.code, "kind": kind, "message": message}}
 
 
-def checked(text: str, schema: Schema, row: str, blanks: Blanks = "blank") -> tuple[typed.Node, Checked]:
+def checked(
+    text: str, schema: Schema, row: str, blanks: Blanks = "blank", where: Where = "field"
+) -> tuple[typed.Node, Checked]:
     """The typed tree of a formula over a record of `row`, with what is known of its parts. Raises `Wrong`."""
     try:
-        found = check(parse(text), Scope(schema, "field", row=row), blanks=blanks)
+        found = check(parse(text), Scope(schema, where, row=row), blanks=blanks)
     except FormulaError as error:
         raise Wrong(error.diagnostics) from error
     if found.tree is None:
@@ -130,7 +133,7 @@ async def evaluate(
     """
     ctx = context(question.now, question.timezone)
     inputs = read_inputs(question.inputs, Organisation(question.timezone))
-    tree, found = checked(question.expr, inputs, RECORD, question.blanks)
+    tree, found = checked(question.expr, inputs, RECORD, question.blanks, "workflow")
     row = _InputRow(Environment(question.timezone, collation), inputs.shapes[RECORD].fields, inputs.shapes)
     wanted = _wanted(question.expr, tree, found.parts if parts else ())
     document = msgspec.json.encode(inputs.values).decode()

@@ -14,7 +14,8 @@ from engine.sql.columns import qualified
 from engine.sql.joins import frame
 from engine.sql.statement import compile_statement
 from metamodel.formula import typed
-from metamodel.formula.check import Blanks, check
+from metamodel.formula.check import check
+from metamodel.formula.checked import Blanks
 from metamodel.formula.depends import Reads, reads
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 from metamodel.formula.functions.registry import Volatility
@@ -23,7 +24,7 @@ from metamodel.formula.scope import Scope
 from metamodel.formula.types import Type
 from metamodel.formula.volatility import volatility
 from metamodel.formula.weight import weight
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def only(found: Mapping[str, str], *known: str) -> None:
 
 
 def record_list(obj: str, query_string: bytes) -> RecordQuery:
-    """A list of records: `where, fields, order, limit, after, count=exact, errors=true`; any other key is an equality."""
+    """A list of records: `where, fields, order, limit, after, count=exact, errors`; any other key is an equality."""
     found = parse(query_string)
     if found.get("after") == "":
         raise Refused("query.cursor")

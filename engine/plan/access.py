@@ -15,7 +15,7 @@ from metamodel.formula.depends import reads
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, children
 from metamodel.formula.types import BOOLEAN
 from metamodel.kinds.role import CAPABILITIES
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 ALWAYS = frozenset({"id", "version"})
 NOTHING = Literal(BOOLEAN, False)

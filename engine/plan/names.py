@@ -31,7 +31,7 @@ from metamodel.formula.functions.registry import lookup
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, rewrite, walk
 from metamodel.formula.types import BOOLEAN, TEXT, Type
 from metamodel.kinds.process import Stage
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 STAGE_PROPERTIES: dict[str, Callable[[Stage], Value]] = {
     "probability": lambda stage: stage.probability,

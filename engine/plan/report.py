@@ -20,7 +20,7 @@ from metamodel.formula.typed import Node
 from metamodel.formula.types import BOOLEAN
 from metamodel.kinds.common import Formula, Text
 from metamodel.kinds.report import Report
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 
 @dataclass(frozen=True, slots=True)

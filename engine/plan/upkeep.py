@@ -10,7 +10,7 @@ from engine.release.release import Release, TableRef
 from metamodel.formula.depends import reads
 from metamodel.formula.typed import Aggregate, Node, walk
 from metamodel.kinds.object import Field
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 ALWAYS_WRITTEN = frozenset({"version", "modified_at", "modified_by"})
 

@@ -13,9 +13,9 @@ from metamodel.formula.service import names
 from metamodel.issues import Issue, Place
 from metamodel.load import NO_TEXTS, Surveyed, Texts
 from metamodel.model import Model
+from metamodel.model_schema import ModelSchema
 from metamodel.names import did_you_mean, valid
 from metamodel.source import Mark
-from metamodel.type_formulas import ModelSchema
 
 Look = Callable[[Texts], Surveyed]
 """Reads packs again with these texts for their files."""

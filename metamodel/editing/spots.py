@@ -9,8 +9,8 @@ from metamodel.issues import Collector, Place
 from metamodel.kinds.common import TextPlace
 from metamodel.model import Model
 from metamodel.overlay import DECLARED, Document
+from metamodel.placed import Task, function_tasks, tasks
 from metamodel.source import Item, Mark, parse
-from metamodel.type_formulas import Task, function_tasks, tasks
 
 PLACEHOLDER = "NULL"
 CLOSINGS = ("", '"', "'", '"}', "'}", '"}}', "'}}", "}", "}}", "]", "]}")

@@ -18,8 +18,9 @@ from metamodel.formula.types import Type
 from metamodel.issues import Place
 from metamodel.load import Surveyed
 from metamodel.model import Model
+from metamodel.model_schema import ModelSchema
+from metamodel.placed import Task
 from metamodel.source import Mark
-from metamodel.type_formulas import ModelSchema, Task
 
 CALLED: dict[str, str] = {"value_set": "value set", "child": "child set"}
 

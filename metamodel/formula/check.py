@@ -8,26 +8,17 @@ would only follow from it: one message for one cause.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal as OneOf
-from typing import TypeAlias
 from uuid import UUID
 
-from metamodel.formula import ast, limits, paths, typed
+from metamodel.formula import ast, calls, limits, paths, typed
+from metamodel.formula.checked import Blanks, Checked, Named, Part, Reference
 from metamodel.formula.diagnostics import Diagnostic
 from metamodel.formula.functions import operators
-from metamodel.formula.functions.registry import (
-    Aggregation,
-    BrokenPlugin,
-    Function,
-    Param,
-    aggregate,
-    lookup,
-    names,
-)
-from metamodel.formula.paths import Frame, Named, Rows
+from metamodel.formula.functions.registry import lookup
+from metamodel.formula.paths import POISON, Frame
 from metamodel.formula.scope import FunctionShape, Scope
 from metamodel.formula.typed import Value
 from metamodel.formula.types import (
@@ -49,7 +40,6 @@ from metamodel.formula.types import (
 from metamodel.formula.weight import weight
 from metamodel.names import did_you_mean
 
-POISON = typed.Literal(ERROR, None)
 LITERAL_TYPES: dict[str, Type] = {
     "text": TEXT,
     "boolean": BOOLEAN,
@@ -62,48 +52,12 @@ LITERAL_TYPES: dict[str, Type] = {
 KEPT = frozenset({"boolean", "null", "duration", "period"})
 """Literals that stay in the tree also where literals are lifted: their value decides the shape of the SQL."""
 ORDER = frozenset({"<", "<=", ">", ">="})
-Blanks: TypeAlias = OneOf["blank", "zero"]
 WIDENING: dict[Kind, frozenset[Kind]] = {
     "integer": frozenset({"decimal", "money", "percent"}),
     "decimal": frozenset({"money", "percent"}),
     "percent": frozenset({"decimal"}),
     "money": frozenset({"decimal"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of the formula with its type as it was written, before literals are lifted; inner parts come first.
-    `depth` counts the sets of records around it."""
-
-    start: int
-    end: int
-    node: typed.Node
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A name that was resolved: `name` is a field or child set of `owner` (an object), an option or stage of `owner`
-    (a value set or process), or a function (`owner` is empty). The span is that of the name alone."""
-
-    start: int
-    end: int
-    kind: Named
-    owner: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The typed tree (None where there are errors), the lifted literals by index, all problems in order, and what is
-    known of each part and name, also of a formula with errors."""
-
-    tree: typed.Node | None
-    values: tuple[Value, ...]
-    diagnostics: tuple[Diagnostic, ...]
-    parts: tuple[Part, ...] = ()
-    references: tuple[Reference, ...] = ()
 
 
 def check(
@@ -172,7 +126,7 @@ class _Checker:
     def call(self, name: str, *args: typed.Node) -> typed.Node:
         found = lookup(name)
         assert found is not None, name
-        return self.apply(found, args)
+        return calls.apply(self, found, args)
 
     def fit(self, node: typed.Node, wanted: Type) -> typed.Node:
         kind = node.type.kind
@@ -296,7 +250,7 @@ class _Checker:
             case ast.Path():
                 return paths.value(self, n, frame)
             case ast.Call():
-                return self.function(n, frame)
+                return calls.call(self, n, frame)
             case ast.Unary(op="+"):
                 made = self.node(n.operand, frame)
                 if not made.type.number and made.type.kind not in ("duration", "error"):
@@ -342,236 +296,6 @@ class _Checker:
             return typed.Literal((INTEGER if small else DECIMAL).blank(False), value if small else Decimal(str(value)))
         return typed.Literal(LITERAL_TYPES[n.kind].blank(False), value)
 
-    def function(self, n: ast.Call, frame: Frame) -> typed.Node:
-        over = aggregate(n.name)
-        if over is not None:
-            aggregated = self.over_set(over, n, frame)
-            if aggregated is not None:
-                return aggregated
-        declared = self.scope.schema.functions.get(n.name.lower())
-        if declared is not None:
-            return self.declared(declared, n, frame)
-        try:
-            found = lookup(n.name if "." in n.name else n.name.upper())
-        except BrokenPlugin as error:
-            return self.fail("E305", n, f"the function {n.name} can not be used: {error}")
-        if found is None or (found.operator and not found.aliases):
-            return self.unknown_function(n, over)
-        if self.scope.where not in found.contexts:
-            return self.fail("E401", n, f"{found.name} is not available in a {self.scope.where}")
-        self.refer(replace(n, end=n.start + len(n.name)), "function", "", found.name)
-        args = self.arguments(found, n, frame)
-        if args is None or any(arg.type.kind == "error" for arg in args):
-            return POISON
-        return self.apply(found, args)
-
-    def declared(self, shape: FunctionShape, n: ast.Call, frame: Frame) -> typed.Node:
-        """A call of a pack's function: its formula with the arguments for its parameters."""
-        name = shape.name.upper()
-        self.refer(replace(n, end=n.start + len(n.name)), "function", "", name)
-        chain = (*(f.name for f in self.calling), shape.name)
-        if shape in self.calling:
-            return self.fail("E315", n, f"{name} calls itself: {' -> '.join(chain).upper()}")
-        given = self.bind(shape, n, frame) if shape.body else None
-        if given is None or shape.body is None or any(arg.type.kind == "error" for arg in given.values()):
-            return POISON
-        if sum(f.body.depth for f in (*self.calling, shape) if f.body) > limits.DEPTH:
-            return self.fail("E602", n, f"{name} calls too many functions that call others")
-        outer = self.bound, self.calling, self.current
-        problems, parts, references = len(self.problems), len(self.parts), len(self.references)
-        self.bound, self.calling = given, (*self.calling, shape)
-        made = self.node(shape.body, Frame((), measure=False))
-        self.bound, self.calling, self.current = outer
-        # What is known of the body belongs to the body's text, not to this one.
-        del self.parts[parts:], self.references[references:]
-        wrong = [d for d in self.problems[problems:] if not d.warning]
-        del self.problems[problems:]
-        size, depth = typed.extent(made, self.extents)
-        if self.visits > limits.WEIGHT or size > limits.WEIGHT or depth > limits.DEPTH:
-            if self.calling:
-                self.visits = limits.WEIGHT + 1
-                return POISON
-            return self.fail("E605", n, f"{name} is too much work here", "call it in a formula field of its own")
-        if wrong:
-            if self.calling or wrong[0].code in ("E315", "E605"):
-                return self.fail(wrong[0].code, n, wrong[0].message, wrong[0].hint)
-            return self.fail("E316", n, f"in {name}: {wrong[0].message}", wrong[0].hint)
-        return self.at(made, n)
-
-    def bind(self, shape: FunctionShape, n: ast.Call, frame: Frame) -> dict[str, typed.Node] | None:
-        """The arguments of a pack's function by parameter; None where their number or names are wrong (noted)."""
-        known = [p.name for p in shape.params]
-        given: dict[str, ast.Node] = dict(zip(known, n.args, strict=False))
-        for name, value in n.named:
-            if name.lower() not in known or name.lower() in given:
-                shown = f'{shape.name.upper()} has no free argument "{name}"'
-                self.fail("E206", value, shown, did_you_mean(name, known))
-                return None
-            given[name.lower()] = value
-        if len(n.args) > len(known) or any(p.name not in given and p.default is None for p in shape.params):
-            shown = ", ".join(f"[{p.name}]" if p.default else p.name for p in shape.params)
-            count = _count(sum(p.default is None for p in shape.params), len(known))
-            self.fail("E205", n, f"{shape.name.upper()} takes {count}", f"{shape.name.upper()}({shown})")
-            return None
-        made = {}
-        for p in shape.params:
-            part = given.get(p.name) or p.default
-            assert part is not None
-            typed_ = self.node(part, frame if p.name in given else Frame((), measure=False))
-            if typed_.type.kind != "error":
-                typed_ = self.expected(typed_, p.type.blank(), part)
-            # The formula was checked with the declared kind of number, so that is what it gets.
-            kind = p.type.kind if typed_.type.number else typed_.type.kind
-            made[p.name] = self.at(replace(typed_, type=replace(typed_.type, kind=kind)), typed_)
-        return made
-
-    def unknown_function(self, n: ast.Call, over: Aggregation | None) -> typed.Node:
-        if over is not None:
-            return self.fail("E312", n, f"{over.name} needs a set of records", f"such as {over.examples[0]}")
-        hint = did_you_mean(n.name, [*names(), *map(str.upper, self.scope.schema.functions)])
-        if hint is None and "." in n.name:
-            hint = "is the package that declares it installed?"
-        return self.fail("E303", replace(n, end=n.start + len(n.name)), f"unknown function {n.name}", hint)
-
-    def arguments(self, found: Function, n: ast.Call, frame: Frame) -> tuple[typed.Node, ...] | None:
-        """The typed arguments in declared order; None where their number or names are wrong (noted)."""
-        given: list[ast.Node | None] = list(n.args)
-        declared = [p.name for p in found.params]
-        for name, value in n.named:
-            index = declared.index(name.lower()) if name.lower() in declared else -1
-            if index < 0 or found.params[index].repeat or (index < len(given) and given[index] is not None):
-                shown = f'{found.name} has no argument "{name}"' if index < 0 else f'"{name}" is given already'
-                self.fail("E206", value, shown, None if index >= 0 else did_you_mean(name, declared))
-                return None
-            given += [None] * (index + 1 - len(given))
-            given[index] = value
-        least, most = found.least, found.most
-        if len(given) < least or (most is not None and len(given) > most) or None in given:
-            self.fail(
-                "E205",
-                n,
-                f"{found.name} takes {_count(least, most)}, here are {len(n.args) + len(n.named)}",
-                found.signature,
-            )
-            for part in given:
-                if part is not None:
-                    self.node(part, frame)
-            return None
-        return tuple(
-            self.written(part) if _param(found, i).written else self.node(part, frame, raw=found.raw)
-            for i, part in enumerate(given)
-            if part is not None
-        )
-
-    def written(self, part: ast.Node) -> typed.Node:
-        """A name that stands for itself, as a text."""
-        if isinstance(part, ast.Path) and len(part.steps) == 1 and part.steps[0].filter is None:
-            return self.at(typed.Literal(TEXT.blank(False), part.steps[0].name.lower()), part)
-        return self.node(part, self.frame)
-
-    def apply(self, found: Function, args: tuple[typed.Node, ...]) -> typed.Node:
-        """A call whose arguments are typed."""
-        if any(arg.type.kind == "error" for arg in args):
-            return POISON
-        fitted = tuple(self.argument(found, _param(found, i), arg) for i, arg in enumerate(args))
-        if any(arg.type.kind == "error" for arg in fitted):
-            return POISON
-        if found.resolve is not None:
-            return found.resolve(self, fitted)
-        if callable(found.returns):
-            return typed.Call(found.returns(fitted), found.name, fitted)
-        assert found.returns is not None
-        nullable = found.returns.kind != "boolean" and any(arg.type.nullable for arg in fitted)
-        return typed.Call(found.returns.blank(nullable), found.name, fitted)
-
-    def argument(self, found: Function | Aggregation, param: Param, arg: typed.Node) -> typed.Node:
-        if param.constant:
-            value = arg.value if isinstance(arg, typed.Literal) else None
-            if not isinstance(value, str):
-                return self.fail("E207", arg, f"{param.name} of {found.name} must be a constant text")
-            if param.choices and value.lower() not in param.choices:
-                return self.fail(
-                    "E204",
-                    arg,
-                    f'{found.name} knows no {param.name} "{value}"',
-                    did_you_mean(value, param.choices) or f"one of {', '.join(param.choices)}",
-                )
-            return arg
-        if not param.kinds or arg.type.kind in param.kinds:
-            return arg
-        if arg.type.kind == "null":
-            return self.fit(arg, _null_as(param))
-        if arg.type.number and "integer" in param.kinds:
-            return typed.Call(INTEGER.blank(arg.type.nullable), "TRUNC", (arg,))
-        wanted = Type(sorted(param.kinds)[0])
-        return self.fail(
-            "E204",
-            arg,
-            f"{param.name} of {found.name} is {_kinds(param)}, not {arg.type}",
-            "compare it with something" if wanted.kind == "boolean" else operators.remedy(arg.type, wanted),
-        )
-
-    # -- aggregates --
-
-    def over_set(self, over: Aggregation, n: ast.Call, frame: Frame) -> typed.Node | None:
-        """The aggregate over the set that the call names; None where it names none."""
-        at = next(i for i, param in enumerate(over.params) if param.of == "set")
-        given = n.args[at] if at < len(n.args) else None
-        rows = paths.rows(self, given, frame) if isinstance(given, ast.Path) else None
-        if rows is None and over.whole and isinstance(given, ast.Path):
-            rows = paths.every(self, given, frame)
-        if isinstance(rows, typed.Node):
-            return rows
-        if rows is not None:
-            return self.aggregate(over, n, rows, (*n.args[:at], *n.args[at + 1 :]), frame)
-        implied = n.args and not over.whole and (len(n.args) == 1 or lookup(over.name) is None)
-        if implied and frame.measure and not frame.objects:
-            return self.aggregate(over, n, Rows((), None, str(self.scope.rows), None, None, None), n.args, frame)
-        return None
-
-    def aggregate(
-        self, over: Aggregation, n: ast.Call, rows: Rows, given: Sequence[ast.Node], frame: Frame
-    ) -> typed.Node:
-        """`given` are the written arguments without the set; what stands behind the set is the first over its rows."""
-        self.refer(replace(n, end=n.start + len(n.name)), "function", "", over.name)
-        inner, behind, rest = frame.inside(rows.object), rows.value, list(given)
-        found: dict[str, list[typed.Node]] = {"row": [], "value": []}
-        short = False
-        for param in over.params:
-            if param.of == "set":
-                continue
-            if param.of == "row" and behind is not None:
-                made, behind = behind, None
-            elif rest:
-                made = self.node(rest.pop(0), inner if param.of == "row" else frame)
-            else:
-                short |= not param.optional
-                continue
-            if over.shown and param.of == "row" and not found["row"] and made.type.kind not in ("text", "error"):
-                made = self.call("TEXT", made)
-            found[param.of].append(self.argument(over, param, made) if made.type.kind != "error" else made)
-        made_of = (*found["row"], *found["value"], *(() if rows.where is None else (rows.where,)))
-        if any(part.type.kind == "error" for part in made_of):
-            return POISON
-        if n.named or rest or short or behind is not None:
-            return self.fail("E205", n, f"{over.name} has the wrong arguments", f"such as {' or '.join(over.examples)}")
-        value, by = (*found["row"], None, None)[:2]
-        node = typed.Aggregate(
-            over.returns(tuple(found["row"])),
-            over.name,
-            rows.path,
-            rows.relation,
-            rows.object,
-            rows.via,
-            rows.where,
-            value,
-            by,
-            rows.whole,
-        )
-        if over.resolve is not None:
-            return over.resolve(self, node, tuple(found["value"]))
-        return node
-
     def expected(self, made: typed.Node, wanted: Type, tree: ast.Node) -> typed.Node:
         made = self.fit(made, wanted)
         kind = made.type.kind
@@ -605,30 +329,6 @@ def _needed(wanted: Type) -> str:
     return f"{'an' if shown[0] in 'aeiou' else 'a'} {shown}"
 
 
-def _param(found: Function, index: int) -> Param:
-    return found.params[min(index, len(found.params) - 1)]
-
-
-def _null_as(param: Param) -> Type:
-    for kind in ("decimal", "text", "date"):
-        if kind in param.kinds:
-            return Type(kind)
-    return Type(sorted(param.kinds)[0])
-
-
-def _kinds(param: Param) -> str:
-    if param.kinds >= {"decimal", "money"}:
-        rest = sorted(param.kinds - {"integer", "decimal", "money", "percent"})
-        return " or ".join(["a number", *rest])
-    return " or ".join(sorted(param.kinds))
-
-
-def _count(least: int, most: int | None) -> str:
-    if most is None:
-        return f"at least {least} argument{'s' * (least != 1)}"
-    return f"{least} argument{'s' * (least != 1)}" if least == most else f"{least} to {most} arguments"
-
-
 def _wider(a: Type, b: Type) -> Type | None:
     """The type that holds both, or None."""
     if "null" in (a.kind, b.kind):
@@ -655,10 +355,8 @@ def _lift(tree: typed.Node, checker: _Checker) -> tuple[typed.Node, tuple[Value,
         if isinstance(node, typed.Call):
             found = lookup(node.function)
             assert found is not None
-            args = tuple(
-                change(arg, _param(found, i).constant if found.params else False) for i, arg in enumerate(node.args)
-            )
-            return replace(node, args=args)
+            fixed = [bool(found.params) and calls.param_at(found, i).constant for i in range(len(node.args))]
+            return replace(node, args=tuple(map(change, node.args, fixed)))
         if isinstance(node, typed.Aggregate):
             return replace(
                 node,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal as OneOf
 from typing import Protocol
 
 from metamodel.formula import ast, limits, typed
+from metamodel.formula.checked import Named
 from metamodel.formula.functions.registry import names as function_names
 from metamodel.formula.scope import FACTS, ChildShape, FieldShape, ObjectShape, Scope
 from metamodel.formula.types import ERROR, Type
 from metamodel.names import did_you_mean, nearest
 
-Named = OneOf["field", "child", "option", "function", "object"]
 POISON = typed.Literal(ERROR, None)
 
 
@@ -53,7 +52,7 @@ class Checker(Protocol):
     def fail(
         self, code: str, at: typed.Node | ast.Node | None, message: str, hint: str | None = None
     ) -> typed.Node: ...
-    def node(self, n: ast.Node, frame: Frame) -> typed.Node: ...
+    def node(self, n: ast.Node, frame: Frame, *, raw: bool = False) -> typed.Node: ...
     def old(self, node: typed.Node | None) -> typed.Node: ...
     def refer(self, at: ast.Node, kind: Named, owner: str, name: str) -> None: ...
     def outward(self, node: typed.Node) -> typed.Node: ...

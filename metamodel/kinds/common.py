@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from metamodel.formula.check import Blanks
+from metamodel.formula.checked import Blanks
 from metamodel.issues import Place
 
 Text = Mapping[str, str]

@@ -30,7 +30,7 @@ from metamodel.formula.check import check
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
 from metamodel.load import load_packs
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 from tests.bench.once import Finding
 
 HERE = Path(__file__).parent

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Cli
+
+
+@pytest.fixture(scope="module")
+def cli_database(new_database: Callable[[], str]) -> str:
+    """A database of its own: what is left in it is nobody's business."""
+    return new_database()
+
 
 X = '{"x": {"type": "number", "value": "2.45"}}'
 

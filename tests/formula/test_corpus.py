@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula import ast, typed
 from metamodel.formula.check import check
 from metamodel.formula.functions.guard import ERRORS
@@ -27,7 +28,6 @@ from metamodel.formula.parse import parse
 from metamodel.formula.scope import FieldShape, Organisation, Scope
 from metamodel.formula.types import BOOLEAN, DATE, DATETIME, DECIMAL, TEXT, TIME, Type
 from tests.formula import shapes
-from tests.formula.database import Database
 from tests.reference.formula import CALLS, Evaluator, Fault
 from tests.reference.formula.compare import same, sql_text
 from tests.reference.formula.values import Unknown

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import literal_column
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.functions import calendars, clock
 from metamodel.formula.parse import parse
-from tests.formula.database import Database
 from tests.formula.shapes import ROW, Columns, sql_of, tree
 
 LAST = date(2050, 12, 31)

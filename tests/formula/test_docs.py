@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from importlib.metadata import EntryPoint
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from engine.db.pool import Connection, connect
 from engine.formulas.evaluate import Question, answer
-from engine.sql import expression
 from metamodel.formula import limits
 from metamodel.formula.check import check
 from metamodel.formula.document import functions_page
-from metamodel.formula.functions import registry
 from metamodel.formula.functions.guard import ERRORS
 from metamodel.formula.parse import parse
-from tests.formula.database import Database
-from tests.formula.shapes import MEASURE, ROW, Columns, codes, sql_of, tree
+from tests.formula.shapes import MEASURE, ROW
 
 CASES = ["und-x-icu", "pg_unicode_fast"]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -77,52 +73,3 @@ def test_the_language_page_lists_every_error() -> None:
     listed = dict(re.findall(r"^\| `#([A-Z0-9]+)` \| (.*) \|$", LANGUAGE, re.MULTILINE))
     assert listed == ERRORS
     assert f"{limits.TEXT_CHARACTERS:,} characters in a text" in LANGUAGE
-
-
-@pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    points = [
-        EntryPoint("acme.MARGIN", "tests.formula.test_docs:MARGIN", registry.ENTRY_POINTS),
-        EntryPoint("acme.GONE", "no_such_module:gone", registry.ENTRY_POINTS),
-        EntryPoint("acme.WRONG", "tests.formula.test_docs:LANGUAGE", registry.ENTRY_POINTS),
-    ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    registry._declared.cache_clear()
-    registry._plugin.cache_clear()
-    yield
-    registry._declared.cache_clear()
-    registry._plugin.cache_clear()
-
-
-_namespace: dict[str, registry.Function] = {}
-exec(re.search(r"```python\n(.*?)```", LANGUAGE, re.DOTALL)[1], _namespace)  # type: ignore[index]  # noqa: S102
-MARGIN = _namespace["margin"]
-
-
-@pytest.mark.usefixtures("plugins")
-def test_plugin_of_the_language_page(database_url: str) -> None:
-    database = Database(database_url)
-    try:
-        for example in MARGIN.examples:
-            left, _, right = example.partition(" -> ")
-            node = tree(left)
-            value, failed = (sql_of(f(node, Columns())) for f in (expression.value, expression.failed))
-            found = database.row(f"SELECT {value}, {failed}")
-            assert found[1] is (right == "error")
-            assert found[0] is (None if right else True)
-    finally:
-        database.close()
-
-
-@pytest.mark.usefixtures("plugins")
-@pytest.mark.parametrize(
-    ("formula", "code"),
-    [
-        ("acme.GONE(1)", "E305"),
-        ("acme.WRONG(1)", "E305"),
-        ("acme.NONE(1)", "E303"),
-        ("acme.margin('x', 1)", "E204"),
-    ],
-)
-def test_a_broken_plugin_is_a_diagnostic(formula: str, code: str) -> None:
-    assert codes(formula) == [code]

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.functions import sql
 from metamodel.formula.parse import parse
-from tests.formula.database import Database
 from tests.formula.shapes import MEASURE, PROJECT, QUERY, Columns, sql_of, tree
 
 CONDITIONS = [

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula import format as layout
 from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import FieldShape, Scope
 from tests.formula import shapes
-from tests.formula.database import Database
 from tests.reference.formula import Fault, strategies, world
 from tests.reference.formula.compare import Bench, same
 

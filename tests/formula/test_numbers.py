@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula.check import check
 from metamodel.formula.functions.registry import FUNCTIONS
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import FieldShape, Scope
 from metamodel.formula.types import DECIMAL
 from tests.formula import shapes
-from tests.formula.database import Database
 from tests.formula.shapes import ROW, Columns, sql_of, tree
 
 FINE = Context(prec=250, Emin=-999_999, Emax=999_999)

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 
 from engine.sql import expression
 from engine.sql.statement import compile_statement, slot
+from engine.testing.database import Database
 from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.parse import parse
 from metamodel.formula.sargable import sargable
 from metamodel.formula.simplify import simplify
 from metamodel.formula.types import TEXT
-from tests.formula.database import Database
 from tests.formula.shapes import QUERY, Columns, sql_of, tree
 
 TODAY = date(2024, 3, 15)

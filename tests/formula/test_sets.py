@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from engine.sql import expression
-from tests.formula.database import Database
+from engine.testing.database import Database
 from tests.formula.shapes import MEASURE, PROJECT, ROW, Columns, codes, sql_of, tree
 
 Rows: TypeAlias = "Sequence[Mapping[str, Any]]"

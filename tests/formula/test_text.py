@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula.check import check
 from metamodel.formula.functions.patterns import pattern_problem
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
-from tests.formula.database import Database
 from tests.formula.shapes import ROW, SCHEMA, Columns, codes, sql_of, tree
 
 REFUSED = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sample_packs import issues_of, load_text
 
-from metamodel.type_formulas import ModelSchema
+from metamodel.model_schema import ModelSchema
 
 ITEM = """\
 kind: object
@@ -81,7 +81,8 @@ def test_what_does_not_fit_is_told_at_the_call(tmp_path: Path, call: str, code: 
         (PORTION.replace("whole * part", "whole * prt"), "E301", 'unknown name "prt"'),
         (PORTION.replace("whole * part", "whole * amount"), "E301", 'unknown name "amount"'),
         (PORTION.replace("whole * part", "whole * (part"), "E107", "bracket"),
-        (PORTION.replace("name: portion", "name: round"), "M229", "ROUND is a function of the language"),
+        (PORTION.replace("name: portion", "name: round"), "M229", "reserves the function ROUND"),
+        (PORTION.replace("name: portion", "name: ytd"), "M229", "reserves the function YTD"),
         (PORTION.replace("{type: money}", "{type: money, default: 1}").replace(", default: 50%", ""), "M230", "part has no default"),
         (PORTION.replace("type: money", "type: mony"), "S105", ""),
         (PORTION.replace("+ 1", "+ PORTION(whole)"), "E315", "PORTION -> PORTION"),

@@ -15,7 +15,7 @@ from metamodel.formula.typed import Call, Literal, Node, Property
 from metamodel.formula.types import BOOLEAN, Type
 from metamodel.kinds.object import Field, Object
 from metamodel.model import Model
-from metamodel.type_formulas import ModelSchema, stored_type
+from metamodel.model_schema import ModelSchema, stored_type
 
 ITEM = "kind: object\nname: item\ntitle: name\nfields:\n  name: {type: text, required: true}\n  amount: {type: money}\n"
 

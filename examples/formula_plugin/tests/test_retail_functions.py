@@ -1,4 +1,5 @@
-"""The functions in a pack's fields, rule and report, on a real database (`FIELDWRIGHT_DATABASE_URL` or embedded)."""
+"""The functions themselves, by the checks that ship with Fieldwright, and in a pack's fields, rule and report; on a
+real database (`FIELDWRIGHT_DATABASE_URL` or embedded)."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from engine.records.bulk import write_each
 from engine.records.read import read_page
 from engine.reports.run import run_report
 from engine.runtime import running
+from engine.testing.functions import function_checks
 from metamodel.formula.functions.registry import lookup
 from metamodel.load import load_packs
 
@@ -40,6 +42,9 @@ async def _tried() -> tuple[list[Any], list[dict[str, Any]], str]:
         query = RecordQuery(object="article", fields=("name", "margin", "season"), order=("name",), where=condition)
         page = await read_page(rt, ctx, release, query)
         return outcomes, json.loads(page.items), (await run_report(rt, ctx, release, "by_season")).body
+
+
+test_functions = function_checks("retail.*")
 
 
 def test_names_are_found_as_declared() -> None:

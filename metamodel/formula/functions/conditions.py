@@ -205,6 +205,8 @@ def is_in(site: Site, a: Column, *items: Column) -> Column:
     """Whether the value equals one of the items."""
     if not items:
         return sql.FALSE
+    if site.args[0].type.kind == "list":
+        return or_(*(_equal_at(site, (a, *items), i, total=False) for i in range(1, len(site.args))))
     a = sql.steady(a, site.args[0].type)
     return a.in_([sql.steady(item, arg.type) for item, arg in zip(items, site.args[1:], strict=True)])
 

@@ -153,6 +153,7 @@ def _grouped(number: Column, places: Column, comma: Column | None) -> Column:
         'FIXED(1234.567, -1, TRUE) = "1230"',
         'FIXED(44.332) = "44.33"',
     ),
+    absorbs=True,
     copies=(8, 0),
 )
 def fixed(site: Site, number: Column, digits: Column | None = None, no_commas: Column | None = None) -> Column:
@@ -217,6 +218,7 @@ DAY, HOUR, MINUTE = 86_400, 3_600, 60
         'FORMATDURATION(@2024-01-03T10:00 - @2024-01-01T09:00, TRUE) = "2:01:00:00"',
         'FORMATDURATION(-5) = "00:00:05"',
     ),
+    absorbs=True,
     copies=(9, 0),
 )
 def formatduration(site: Site, duration: Column, days: Column | None = None) -> Column:
@@ -308,7 +310,7 @@ def _no_number(site: Site, text: Column, decimal: Column | None = None, group: C
     "conversion",
     T,
     Param("decimal", frozenset({"text"}), optional=True),
-    Param("group", frozenset({"text"}), optional=True),
+    Param("group", frozenset({"text"}), optional=True, blanks=True),
     returns=lambda args: blank_flags(DECIMAL, args),
     errors={"VALUE": _no_number},
     nulls=True,

@@ -468,4 +468,7 @@ def npv(site: Site, rate: Lowered, *values: Lowered) -> Lowered:
     nothing = raises("DIV0", base == ZERO)
     digits = max(part.digits for part in values) + len(values) * (limits.SCALE + 1)
     guard = first(rate.guard, *(part.guard for part in values), nothing)
-    return bounded(Lowered(sql.rounded(worth), guard, False, digits, limits.SCALE))
+    made = sql.rounded(worth)
+    if site.args[0].type.nullable:
+        made = case((rate.value.is_not(None), made))
+    return bounded(Lowered(made, guard, False, digits, limits.SCALE))

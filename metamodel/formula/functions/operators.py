@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from sqlalchemy import Integer, Numeric, case, func, or_
 
@@ -282,10 +282,14 @@ def divide(site: Site, a: Column, b: Column) -> Column:
     return sql.quotient(a, b)
 
 
+EXACT = Context(prec=limits.DIGITS * 2)
+"""Python's own context would round a literal to 28 digits."""
+
+
 def _unary_sign(c: Builder, args: tuple[Node, ...]) -> Node:
     (a,) = args
     if isinstance(a, Literal) and isinstance(a.value, int | Decimal) and not isinstance(a.value, bool):
-        return Literal(a.type, -a.value)
+        return Literal(a.type, -a.value if isinstance(a.value, int) else a.value.copy_negate())
     if a.type.number or a.type.kind == "duration":
         return Call(a.type, "neg", (a,))
     return c.fail("E201", a, f"- can not stand before {a.type}")
@@ -300,7 +304,7 @@ def negate(site: Site, a: Column) -> Column:
 def _percent(c: Builder, args: tuple[Node, ...]) -> Node:
     (a,) = args
     if isinstance(a, Literal) and isinstance(a.value, int | Decimal) and not isinstance(a.value, bool):
-        return Literal(PERCENT.blank(False), Decimal(a.value) / 100)
+        return Literal(PERCENT.blank(False), EXACT.divide(Decimal(a.value), Decimal(100)))
     if a.type.number:
         return Call(_flags(DECIMAL, a), "%", (a,))
     return c.fail("E201", a, f"% can not stand after {a.type}")

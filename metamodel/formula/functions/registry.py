@@ -137,7 +137,8 @@ class Function:
     `resolve(builder, args)` types (or rewrites) the call where parameters can not say it. `copies`: how often an
     argument is written in the value and in the guard at most, so that the size of the SQL is known before it is made.
     `absorbs`: the SQL of a strict function may be a value although that of an argument is NULL, so that an error of an
-    argument has to be looked at. `raw`: under `blanks: zero` a field that is an argument itself stays as it is, because the function asks for blanks.
+    argument has to be looked at. `raw`: under `blanks: zero` a field that is an argument itself stays as it is, because
+    the function asks for blanks.
     `uses` are examples that need a record or a user to have a value.
     """
 

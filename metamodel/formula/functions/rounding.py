@@ -294,12 +294,17 @@ def mround(site: Site, a: Column, step: Column) -> Column:
 # -- remainders -----------------------------------------------------------------------------------------------------
 
 
+def _no_divisor(site: Site, a: Column, b: Column) -> Condition | None:
+    """A divisor that is 0 as it is divided by: an inexact one at the guard digits."""
+    return _no_step(site, a, _steady(site, 1, b) if site.args[1].type.inexact else b)
+
+
 @function(
     "MOD",
     "rounding",
     *BY,
     returns=_of_both,
-    errors={"DIV0": _no_step},
+    errors={"DIV0": _no_divisor},
     nulls=True,
     examples=("MOD(7, 3) = 1", "MOD(-7, 3) = 2", "MOD(7, -3) = -2", "MOD(1, 0) -> #DIV0"),
     size=_size_of_multiple,
@@ -315,7 +320,7 @@ def mod(site: Site, a: Column, b: Column) -> Column:
     "rounding",
     *BY,
     returns=_of_both,
-    errors={"DIV0": _no_step},
+    errors={"DIV0": _no_divisor},
     nulls=True,
     examples=("REM(-7, 3) = -1", "REM(7, -3) = 1", "REM(1, 0) -> #DIV0"),
     size=_size_of_multiple,
@@ -330,7 +335,7 @@ def rem(site: Site, a: Column, b: Column) -> Column:
     "rounding",
     *BY,
     returns=whole,
-    errors={"DIV0": _no_step},
+    errors={"DIV0": _no_divisor},
     nulls=True,
     size=lambda site: (site.lowered[0].digits + site.lowered[1].places, 0),
     examples=("QUOTIENT(7, 2) = 3", "QUOTIENT(-7, 2) = -3", "QUOTIENT(1, 0) -> #DIV0"),

@@ -159,6 +159,7 @@ def _american(a: Column, b: Column) -> Column:
         "DAYS360(@2011-01-01, @2011-12-31) = 360",
         "DAYS360(@2011-01-01, @2011-12-31, TRUE) = 359",
     ),
+    absorbs=True,
     copies=(12, 0),
 )
 def days360(site: Site, a: Column, b: Column, european: Column | None = None) -> Column:

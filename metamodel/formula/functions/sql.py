@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import BinaryExpression, ColumnElement, Grouping
+from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.type_api import TypeEngine
 
 from metamodel.formula import limits
@@ -67,10 +68,9 @@ def _render(element: Constant, compiler: Any, **_: Any) -> str:
     if isinstance(value, int | Decimal):
         powers = isinstance(value, Decimal) and value.as_tuple().digits == (1,) and value > 1
         plain = str(value) if isinstance(value, int) or powers else format(value, "f")
-        if isinstance(value, int) and isinstance(element.type, Numeric) and not isinstance(element.type, Integer):
-            return f"CAST({plain} AS NUMERIC)"
-        if isinstance(value, Decimal) and value <= -(2**31) and "." not in plain:
-            # PostgreSQL would take it for the least integer of a size, which has no magnitude.
+        # Bare digits are an integer for PostgreSQL, whose functions and limits are others.
+        exact = isinstance(element.type, Numeric) and not isinstance(element.type, Integer)
+        if exact and plain.lstrip("-").isdecimal():
             return f"CAST({plain} AS NUMERIC)"
         return f"({plain})" if value < 0 else plain
     return f"CAST({quote(_text_of(value))} AS {compiler.dialect.type_compiler_instance.process(element.type)})"
@@ -265,7 +265,8 @@ def ordered(column: Column, of: Type) -> Column:
 
 def collated(column: Column, collation: str) -> Column:
     """The text in a collation. In brackets: COLLATE binds tighter than an operator, which SQLAlchemy overlooks."""
-    return (Grouping(column) if isinstance(column, BinaryExpression) else column).collate(collation)
+    plain = isinstance(column, ColumnClause | Constant | FunctionElement)
+    return (column if plain else Grouping(column)).collate(collation)
 
 
 # -- dates ----------------------------------------------------------------------------------------------------------

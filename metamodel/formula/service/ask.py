@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metamodel.formula.check import Blanks, Checked, Part, Reference, check
+from metamodel.formula.check import check
+from metamodel.formula.checked import Blanks, Checked, Part, Reference
 from metamodel.formula.depends import reads
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 from metamodel.formula.functions.registry import Aggregation, Function, aggregate

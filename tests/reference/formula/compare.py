@@ -10,11 +10,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula import ast, typed
 from metamodel.formula.check import check
 from metamodel.formula.parse import parse
 from tests.formula import shapes
-from tests.formula.database import Database
 from tests.reference.formula import Evaluator, Fault, world
 
 Blanks = Literal["blank", "zero"]

@@ -26,7 +26,7 @@ from tests.reference.formula.values import (
 )
 
 ONE = Decimal(1)
-PI = Decimal("3.14159265358979323846264338327950288419716939937510")
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
 
 
 @known("ABS", returns=numeric)
@@ -90,7 +90,7 @@ def _multiple(cut: Callable[[Any], Decimal], code_of_zero: str | None) -> Callab
             return Decimal(0)
         if number > 0 > step[0]:
             raise Fault("NUM")
-        ratio = _ratio(number, step[0])
+        ratio = _ratio(c.steady(0, number), step[0])
         rough = c.static[0].rough or c.static[1].rough
         return cut(half_up(ratio, GUARD) if rough else ratio) * step[0]
 
@@ -108,7 +108,7 @@ def mround(c: Site, number: Decimal, step: Decimal) -> Any:
         return Decimal(0)
     if number * step < 0:
         raise Fault("NUM")
-    ratio = _ratio(number, step)
+    ratio = _ratio(c.steady(0, number), step)
     rough = c.static[0].rough or c.static[1].rough
     return half_up(half_up(ratio, GUARD) if rough else ratio, 0) * step
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from engine.testing.database import Database
 from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
-from tests.formula.database import Database
 from tests.reference.formula import strategies, world
 from tests.reference.formula.compare import Bench
 from tests.reference.formula.hunt import PAIRS, ROWS, SEED, hunt, shares

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula.functions.guard import first
 from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
-from tests.formula.database import Database
 from tests.reference.formula import strategies, world
 from tests.reference.formula.compare import Bench
 from tests.reference.formula.hunt import ROWS, Disagreement, hunt

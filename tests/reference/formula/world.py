@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engine.sql import expression
+from engine.testing.database import Database
 from metamodel.formula import typed
 from metamodel.formula.functions.guard import held
 from metamodel.formula.scope import ChildShape, FieldShape, Scope
@@ -29,7 +30,6 @@ from metamodel.formula.types import (
     Type,
 )
 from tests.formula import shapes
-from tests.formula.database import Database
 from tests.reference.formula.core import Evaluator
 from tests.reference.formula.static import Shapes
 

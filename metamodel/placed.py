@@ -1,0 +1,107 @@
+"""The formulas of a model: where each stands, over which object, and what it must give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from metamodel.formula.scope import (
+    Schema,
+    Scope,
+    Where,
+)
+from metamodel.formula.types import (
+    BOOLEAN,
+    Type,
+)
+from metamodel.kinds.common import Formula
+from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.function import FunctionDeclaration
+from metamodel.kinds.workflow import CreateRecord, Notify, SetFields
+from metamodel.model import Model
+from metamodel.model_schema import PARAMETER_TYPES, stored_type
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A formula of a model: where it stands, over which object, and what it must give."""
+
+    formula: Formula
+    where: Where
+    object: str
+    expect: Type | None = None
+    old: bool = False
+    params: Mapping[str, Type] = field(default_factory=dict)
+
+    def scope(self, schema: Schema, user: str | None) -> Scope:
+        """What the formula may name; `user` is the object of `$user`. The formula of a function has no object."""
+        if not self.object:
+            return Scope(schema, self.where, user=user, params=self.params)
+        row = None if self.where in ("default", "measure") else self.object
+        rows = self.object if self.where == "measure" else None
+        return Scope(schema, self.where, row=row, rows=rows, old=self.old, user=user)
+
+
+def tasks(model: Model) -> Iterator[Task]:
+    """Every formula of the model that is not a field."""
+    for owner in model.objects.values():
+        for f in owner.fields.values():
+            if f.default:
+                yield Task(f.default, "default", owner.name, stored_type(f).blank())
+            if f.required_when:
+                yield Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
+        for rule in owner.rules.values():
+            yield Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
+    for process in model.processes.values():
+        for stage in process.stages.values():
+            for criterion in (*stage.entry.values(), *stage.exit.values()):
+                yield Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
+        for when in dict.fromkeys(move.when for move in process.moves if move.when):
+            yield Task(when, "rule", process.object, BOOLEAN, old=True)
+    for role in model.roles.values():
+        for target, grants in role.objects.items():
+            for grant in grants.values():
+                if grant.where:
+                    yield Task(grant.where, "access", target, BOOLEAN)
+    yield from _report_tasks(model)
+    yield from _workflow_tasks(model)
+
+
+def function_tasks(declared: FunctionDeclaration) -> Iterator[Task]:
+    """The formulas of a pack's function: its own over the parameters, then their defaults."""
+    params = {p.name: PARAMETER_TYPES[p.type] for p in declared.params.values()}
+    yield Task(declared.formula, "workflow", "", params=params)
+    for p in declared.params.values():
+        if p.default:
+            yield Task(p.default, "workflow", "", params[p.name].blank())
+
+
+def _report_tasks(model: Model) -> Iterator[Task]:
+    for report in model.reports.values():
+        if report.where:
+            yield Task(report.where, "query", report.object, BOOLEAN)
+        for column in report.groups.values():
+            yield Task(column.value, "group", report.object)
+        for column in report.measures.values():
+            yield Task(column.value, "measure", report.object)
+
+
+def _workflow_tasks(model: Model) -> Iterator[Task]:
+    for workflow in model.workflows.values():
+        if workflow.when:
+            yield Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
+        for action in workflow.actions:
+            if isinstance(action, Notify):
+                yield Task(
+                    action.user,
+                    "workflow",
+                    workflow.object,
+                    Type("reference", of="user"),
+                    old=True,
+                )
+            elif isinstance(action, (SetFields, CreateRecord)):
+                target = model.objects.get(action.object if isinstance(action, CreateRecord) else workflow.object)
+                for name, value in action.values.items():
+                    f = target.fields.get(name) if target else None
+                    expect = stored_type(f).blank() if f and FIELD_TYPES[f.type].writable else None
+                    yield Task(value, "workflow", workflow.object, expect, old=True)
