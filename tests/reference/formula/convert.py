@@ -44,13 +44,12 @@ def fixed(c: Site, number: Decimal, digits: Decimal = Decimal(2), plain: bool = 
     return shown[1:] if shown.startswith("-") and not rounded else shown
 
 
-SIGNS = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
 
 @known("NUMBERVALUE", returns=NUMBER, mode="sees")
 def numbervalue(c: Site, text: str | None, decimal: str | None = ".", group: str | None = ",") -> Any:
     """Excel NUMBERVALUE: only the first character of a separator counts, a group's only before the decimal point,
-    spaces nowhere; each percent sign at the end divides by 100."""
+    spaces nowhere; each of at most nine percent signs at the end divides by 100."""
     if text is None or decimal is None:
         return None
     written = text.replace(" ", "")
@@ -58,7 +57,8 @@ def numbervalue(c: Site, text: str | None, decimal: str | None = ".", group: str
     head, point, tail = plain.partition(decimal[0])
     if group and group[0] != decimal[0]:
         head = head.replace(group[0], "")
-    if not SIGNS.fullmatch(made := head + ("." if point else "") + tail) or len(made) > 60:
+    # The number itself is one that VALUE reads.
+    if not NUMERAL.fullmatch(made := head + ("." if point else "") + tail) or len(written) - len(plain) > 9:
         raise Fault("VALUE")
     return Decimal(made).scaleb(-2 * (len(written) - len(plain)))
 
