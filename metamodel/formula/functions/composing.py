@@ -39,7 +39,7 @@ TEXTS = ARRAY(Text())
     errors={"LIMIT": lambda site, text, count: sql.num(length(text)) * sql.num(count) > sql.whole(MAX)},
     size=lambda site: (MAX, 0),
     examples=('REPT("ab", 3) = "ababab"', 'REPT("ab", -1) -> NULL', 'REPT("ab", 1e30) -> #LIMIT'),
-    copies=(4, 1),
+    copies=(6, 1),
 )
 def rept(site: Site, text: Column, count: Column) -> Column:
     """The text so many times."""

@@ -154,7 +154,7 @@ def _grouped(number: Column, places: Column, comma: Column | None) -> Column:
         'FIXED(44.332) = "44.33"',
     ),
     absorbs=True,
-    copies=(8, 0),
+    copies=(9, 0),
 )
 def fixed(site: Site, number: Column, digits: Column | None = None, no_commas: Column | None = None) -> Column:
     """The number rounded to so many decimal places (2; at most 60; negative: to tens, hundreds) as text, with or
@@ -190,7 +190,7 @@ def _no_currency(site: Site, code: Column, amount: Column) -> Condition:
         'FORMATCURRENCY("euro", 1) -> #VALUE',
         'FORMATCURRENCY("EUR", NULL) -> NULL',
     ),
-    copies=(20, 2),
+    copies=(53, 2),
 )
 def formatcurrency(site: Site, currency: Column, amount: Column) -> Column:
     """The amount with the code of its currency before it, rounded to the decimal places of that currency
@@ -321,7 +321,7 @@ def _no_number(site: Site, text: Column, decimal: Column | None = None, group: C
         'NUMBERVALUE("1 000") = 1000',
         'NUMBERVALUE("1.2.3") -> #VALUE',
     ),
-    copies=(10, 12),
+    copies=(12, 13),
 )
 def numbervalue(site: Site, text: Column, decimal: Column | None = None, group: Column | None = None) -> Column:
     """The number that the text writes with other separators than VALUE's: `decimal` before the decimal places (a

@@ -243,7 +243,7 @@ def _time_of(text: Column) -> Column:
         'TIMEVALUE("2:24 PM") = @14:24',
         'TIMEVALUE("24:00") -> #VALUE',
     ),
-    copies=(8, 8),
+    copies=(14, 8),
 )
 def timevalue(site: Site, value: Column) -> Column:
     """The time of day of a date-time in the tenant's zone, or the one that a text like 14:30, 14:30:59.5 or 2:30 PM
@@ -299,7 +299,7 @@ def _no_instant(site: Site, value: Column) -> Condition | None:
         'DATETIMEVALUE("2024-01-31T14:30:00+02:00") = @2024-01-31T12:30Z',
         'DATETIMEVALUE("soon") -> #VALUE',
     ),
-    copies=(14, 28),
+    copies=(24, 28),
 )
 def datetimevalue(site: Site, value: Column) -> Column:
     """The midnight that begins a date, or the instant that a text like 2024-01-31 14:30:00 writes, in the tenant's

@@ -28,7 +28,7 @@ def _no_character(site: Site, code: Column) -> Condition:
     size=lambda site: (1, 0),
     aliases=("UNICHAR",),
     examples=('CHAR(65) = "A"', 'CHAR(128512) = "😀"', "CHAR(0) -> #NUM", "CHAR(55296) -> #NUM"),
-    copies=(4, 4),
+    copies=(6, 4),
 )
 def char(site: Site, code: Column) -> Column:
     """The character with that Unicode number; an error where there is none."""

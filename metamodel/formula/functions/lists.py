@@ -110,6 +110,7 @@ def _of_field(of: Type) -> tuple[int, int]:
     returns=lambda args: args[0].type.element.blank(),
     size=lambda site: _of_field(site.call.type),
     examples=('LISTAT(["a", "b"], 2) = "b"', "LISTAT([1, 2], 3) -> NULL", "LISTAT([1, 2], 0) -> NULL"),
+    copies=(3, 0),
 )
 def listat(site: Site, holder: Column, position: Column) -> Column:
     """The element at that position, counted from 1; blank where there is none."""

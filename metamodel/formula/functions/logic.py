@@ -189,6 +189,7 @@ def error(site: Site, message: Lowered) -> Lowered:
     aliases=("ISNULL",),
     raw=True,
     examples=("ISBLANK(NULL)", 'ISBLANK("")', "NOT ISBLANK(0)", "NOT ISBLANK(FALSE)", "ISBLANK(1/0) -> error"),
+    copies=(2, 1),
 )
 def isblank(site: Site, a: Lowered) -> Lowered:
     """Whether there is no value: nothing, an empty text or an empty list; never 0 or FALSE."""

@@ -170,7 +170,7 @@ def _by_months(name: str, lower: Strict, result: Callable[[tuple[Node, ...]], Ty
         errors={"DATE": where_known(_month_out if result is date_type else _months_out)},
         volatility="zoned",
         examples=examples,
-        copies=(12, 14),
+        copies=(20, 20),
     )(lower)
 
 

@@ -104,7 +104,7 @@ def _weekday(name: str, ways: Callable[[Column], Ways], known: tuple[int, ...], 
         },
         nulls=True,
         examples=examples,
-        copies=(9, 6),
+        copies=(10, 6),
     )(lower)
 
 

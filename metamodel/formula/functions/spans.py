@@ -243,7 +243,7 @@ def _yearfrac_ways(a: Column, b: Column) -> Ways:
         "ROUND(YEARFRAC(@2012-01-01, @2012-07-30, 3), 8) = 0.57808219",
         "YEARFRAC(@2012-01-01, @2012-07-30, 7) -> #NUM",
     ),
-    copies=(160, 1),
+    copies=(204, 2),
 )
 def yearfrac(site: Site, a: Column, b: Column, basis: Column | None = None) -> Column:
     """The part of a year between two dates, whichever comes first: 0 by months of 30 days (American), 1 by actual days

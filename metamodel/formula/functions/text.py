@@ -256,7 +256,7 @@ def reverse(site: Site, text: Column) -> Column:
     Param("start", frozenset({"integer"}), optional=True),
     returns=INTEGER,
     examples=('FIND("b", "abcb") = 2', 'FIND("b", "abcb", 3) = 4', 'FIND("x", "abc") = 0'),
-    copies=(8, 0),
+    copies=(12, 0),
 )
 def find(site: Site, part: Column, text: Column, start: Column | None = None) -> Column:
     """The position of the first occurrence from `start` on, the first character being 1; 0 where there is none."""

@@ -132,7 +132,7 @@ def _declare(name: str, second: Param, lower: Strict, doc: str, *examples: str) 
     errors = {"DATE": _no_workday} if name == "WORKDAY" else {}
     named = f"{name.lower()}_in"
     lower.__doc__ = doc
-    declared: dict[str, Any] = {"errors": errors, "copies": (24, 12)}
+    declared: dict[str, Any] = {"errors": errors, "copies": (27, 14)}
     function(name, "date", START, second, HOLIDAYS, resolve=_with_holidays(name, named), examples=examples, **declared)(
         lower
     )
