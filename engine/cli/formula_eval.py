@@ -111,8 +111,9 @@ def _batch(path: Path) -> None:
                         document = await answer(conn, rt.collation, _question(_json(line)))
                     except InvalidInput as error:
                         document = {"invalid": str(error)}
-                    except Refused as error:
-                        document = {"failed": error.code}
+                    except Exception as error:  # a fault of Fieldwright in one line must not cost the others
+                        err.print(f"{type(error).__name__}: {error}: {line.strip()}", markup=False)
+                        document = {"failed": error.code if isinstance(error, Refused) else "internal"}
                     print(_line(document))
 
     with nullcontext(sys.stdin) if str(path) == "-" else path.open(encoding="utf-8") as lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sqlalchemy import ARRAY, Boolean, Numeric, cast, func, or_
+from sqlalchemy import ARRAY, Boolean, Numeric, case, cast, func, or_
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.operators import ANY2, family, remedy
@@ -204,7 +204,8 @@ def _equal_at(site: Site, columns: tuple[Column, ...], i: int, *, total: bool) -
 def is_in(site: Site, a: Column, *items: Column) -> Column:
     """Whether the value equals one of the items."""
     if not items:
-        return sql.FALSE
+        # An error of the value is none of the list's.
+        return sql.FALSE if site.lowered[0].guard is None else case((a.is_not(None), sql.FALSE))
     if site.args[0].type.kind == "list":
         return or_(*(_equal_at(site, (a, *items), i, total=False) for i in range(1, len(site.args))))
     a = sql.steady(a, site.args[0].type)
