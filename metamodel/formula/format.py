@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from metamodel.formula import ast
+from metamodel.formula import ast, limits
 from metamodel.formula.layout import WIDTH, lay_out
 from metamodel.formula.parse import parse
 
@@ -40,15 +40,21 @@ UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("
 
 
 def source(formula: str) -> str:
-    """The text laid out within 100 columns: the same formula with the same comments. Raises `FormulaError`."""
+    """The text laid out within 100 columns: the same formula with the same comments. One that indentation would make
+    too long to be a formula stays as it is. Raises `FormulaError`."""
     parse(formula)
-    return lay_out(formula)
+    return _fitting(formula)
 
 
 def text(tree: ast.Node) -> str:
     """The formula that the tree stands for; a long one is broken at its calls and connectives."""
     flat = _flat(tree)
-    return flat if len(flat) <= WIDTH else lay_out(flat)
+    return flat if len(flat) <= WIDTH else _fitting(flat)
+
+
+def _fitting(formula: str) -> str:
+    made = lay_out(formula)
+    return made if len(made) <= limits.SOURCE_CHARACTERS else formula
 
 
 def _level(node: ast.Node) -> int:

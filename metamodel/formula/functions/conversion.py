@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Numeric, Text, case, cast, func
+from sqlalchemy import Numeric, Text, case, cast, func, not_
 
 from metamodel.formula.functions import formats, sql
 from metamodel.formula.functions.formats import BadFormat, two
@@ -42,7 +42,7 @@ SHOW: dict[str, Any] = {
     "date": lambda site, v: formats.date_text(DATE_TEXT, "date", v),
     "time": lambda site, v: formats.date_text(TIME_TEXT, "time", v),
     "datetime": _datetime_text,
-    "boolean": lambda site, v: case((v, sql.text("TRUE")), else_=sql.text("FALSE")),
+    "boolean": lambda site, v: case((v, sql.text("TRUE")), (not_(v), sql.text("FALSE"))),
     "text": lambda site, v: v,
     "select": lambda site, v: v,
     "null": lambda site, v: v,

@@ -359,7 +359,10 @@ def ipmt(
 )
 def ppmt(c: Builder, args: tuple[Node, ...]) -> Node:
     """What the payment of period `per`, counted from 1, pays off beside the interest."""
-    return c.call("-", c.call("PMT", args[0], *args[2:]), c.call("IPMT", *args))
+    interest = c.call("IPMT", *args)
+    made = c.call("-", c.call("PMT", args[0], *args[2:]), interest)
+    # The payment does not know the period, and would be an error where a blank one makes the whole blank.
+    return c.call("IF", c.call("ISBLANK", args[1]), interest, made) if args[1].type.nullable else made
 
 
 # -- others ---------------------------------------------------------------------------------------------------------

@@ -60,11 +60,19 @@ def _payment(c: Site, rate: Decimal, periods: Decimal, present: Decimal, future:
     return above / below
 
 
+def _grown(rate: Decimal, periods: Decimal) -> Fraction:
+    """A growth that is computed itself: powers end at 10^64."""
+    found = _growth(rate, periods)
+    if abs(found) > 10**64:
+        raise Fault("OVERFLOW")
+    return found
+
+
 @known("FV", returns=ROUGH)
 def fv(c: Site, rate: Decimal, periods: Decimal, payment: Decimal, present: Decimal = ZERO, kind: Decimal = ZERO) -> Any:
     if rate == 0:
         return inexact(-(present + payment * periods))
-    grown, r = _growth(rate, periods), Fraction(rate)
+    grown, r = _grown(rate, periods), Fraction(rate)
     return inexact(-(Fraction(present) * grown + Fraction(payment) * (1 + r * _due(c, 4, kind)) * (grown - 1) / r))
 
 
@@ -72,7 +80,10 @@ def fv(c: Site, rate: Decimal, periods: Decimal, payment: Decimal, present: Deci
 def pv(c: Site, rate: Decimal, periods: Decimal, payment: Decimal, future: Decimal = ZERO, kind: Decimal = ZERO) -> Any:
     if rate == 0:
         return inexact(-(future + payment * periods))
-    grown, r = _growth(rate, periods), Fraction(rate)
+    shrunk, r = _grown(rate, -periods), Fraction(rate)
+    if shrunk == 0:
+        raise Fault("DIV0", "NUM")
+    grown = 1 / shrunk
     return _over(-(Fraction(future) + Fraction(payment) * (1 + r * _due(c, 4, kind)) * (grown - 1) / r), grown)
 
 
@@ -122,6 +133,7 @@ def ipmt(
 
 def _interest(c: Site, rate: Decimal, per: Decimal, nper: Decimal, pv: Decimal, fv: Decimal, kind: Decimal) -> Decimal:
     paid = Fraction(_payment(c, rate, nper, pv, fv, kind))
+    _grown(rate, nper)
     if rate == 0:
         return Decimal(0)
     r, start = Fraction(rate), _due(c, 4, kind)
