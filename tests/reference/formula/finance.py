@@ -60,10 +60,13 @@ def _payment(c: Site, rate: Decimal, periods: Decimal, present: Decimal, future:
     return above / below
 
 
+LARGEST = Fraction(Decimal(320).exp(Context(prec=60)))
+
+
 def _grown(rate: Decimal, periods: Decimal) -> Fraction:
-    """A growth that is computed itself: powers end at 10^64."""
+    """A growth that is computed itself: one beyond e^320 is too large, whatever it is multiplied by."""
     found = _growth(rate, periods)
-    if abs(found) > 10**64:
+    if abs(found) > LARGEST:
         raise Fault("OVERFLOW")
     return found
 
