@@ -113,7 +113,7 @@ def _literal(kind: ast.LiteralKind) -> Callable[[Any, list[Token]], ast.Literal]
         token = items[0]
         try:
             value = READERS[kind](token)
-        except (ValueError, OverflowError):
+        except (ValueError, ArithmeticError):
             fail("E110", token.start_pos or 0, token.end_pos or 0, f"{token} is not a valid {kind}")
         return ast.Literal(kind=kind, value=value, **_span(token, items[-1]))
 

@@ -59,6 +59,7 @@ MISTAKES = [
     ("30dayz", "E110", 0, 6, "30days"),
     ("1.5months", "E110", 0, 9, None),
     ("12abc", "E110", 0, 5, None),
+    ("1e99999999999999999999", "E110", 0, 22, None),
     ("a = NOT b", "E101", 4, 7, "brackets"),
     ("a b", "E101", 2, 3, None),
     ("IF a THEN b", "E101", 3, 4, None),
