@@ -76,12 +76,8 @@ class ModelSchema:
             return self.model.processes[of].stages
         return self.model.value_sets[of].options if of in self.model.value_sets else ()
 
-    @property
-    def functions(self) -> Mapping[str, FunctionShape]:
-        return self._declared
-
     @cached_property
-    def _declared(self) -> dict[str, FunctionShape]:
+    def functions(self) -> dict[str, FunctionShape]:
         return {name: _function(f) for name, f in self.model.functions.items()}
 
     def labels(self, of: str) -> Mapping[str, Mapping[str, str]]:
@@ -98,7 +94,8 @@ class ModelSchema:
         obj, _, verb = permission.partition(".")
         roles = self.model.roles.values()
         if verb:
-            known = obj in self.model.objects and verb in VERBS
+            shape = self.object(obj)
+            known = shape is not None and len(shape.fields) > 0 and verb in VERBS
             return {role.name for role in roles if verb in role.objects.get(obj, {})} if known else None
         return {role.name for role in roles if obj in role.capabilities} if obj in CAPABILITIES else None
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from metamodel.formula.scope import (
-    Schema,
-    Scope,
-    Where,
-)
-from metamodel.formula.types import (
-    BOOLEAN,
-    Type,
-)
+from metamodel.formula.scope import Schema, Scope, Where
+from metamodel.formula.types import BOOLEAN, Type
 from metamodel.kinds.common import Formula
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.function import FunctionDeclaration
@@ -47,7 +40,7 @@ def tasks(model: Model) -> Iterator[Task]:
     for owner in model.objects.values():
         for f in owner.fields.values():
             if f.default:
-                yield Task(f.default, "default", owner.name, stored_type(f).blank())
+                yield Task(f.default, "default", owner.name, stored_type(f))
             if f.required_when:
                 yield Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
         for rule in owner.rules.values():
@@ -73,7 +66,7 @@ def function_tasks(declared: FunctionDeclaration) -> Iterator[Task]:
     yield Task(declared.formula, "workflow", "", params=params)
     for p in declared.params.values():
         if p.default:
-            yield Task(p.default, "workflow", "", params[p.name].blank())
+            yield Task(p.default, "workflow", "", params[p.name])
 
 
 def _report_tasks(model: Model) -> Iterator[Task]:
@@ -92,16 +85,10 @@ def _workflow_tasks(model: Model) -> Iterator[Task]:
             yield Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
         for action in workflow.actions:
             if isinstance(action, Notify):
-                yield Task(
-                    action.user,
-                    "workflow",
-                    workflow.object,
-                    Type("reference", of="user"),
-                    old=True,
-                )
+                yield Task(action.user, "workflow", workflow.object, Type("reference", of="user"), old=True)
             elif isinstance(action, (SetFields, CreateRecord)):
                 target = model.objects.get(action.object if isinstance(action, CreateRecord) else workflow.object)
                 for name, value in action.values.items():
                     f = target.fields.get(name) if target else None
-                    expect = stored_type(f).blank() if f and FIELD_TYPES[f.type].writable else None
+                    expect = stored_type(f) if f and FIELD_TYPES[f.type].writable else None
                     yield Task(value, "workflow", workflow.object, expect, old=True)

@@ -12,20 +12,9 @@ from metamodel.formula.check import check
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
 from metamodel.formula.mentions import mentions
 from metamodel.formula.parse import parse
-from metamodel.formula.scope import (
-    ChildShape,
-    FieldShape,
-    FunctionShape,
-    ObjectShape,
-    Scope,
-)
+from metamodel.formula.scope import ChildShape, FieldShape, ObjectShape, Scope
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import (
-    ERROR,
-    INTEGER,
-    NULL,
-    Type,
-)
+from metamodel.formula.types import ERROR, INTEGER, NULL, Type
 from metamodel.formula.weight import Weights
 from metamodel.issues import Collector, Issue, Place, Severity
 from metamodel.kinds.common import Formula
@@ -93,12 +82,9 @@ class _TypingSchema(ModelSchema):
     def _loosened(self) -> set[str]:
         return set()
 
-    @property
-    def functions(self) -> Mapping[str, FunctionShape]:
+    def refuse(self, function: str) -> None:
         """What is wrong with a function is told where it is declared, not at each call."""
-        declared = self.model.functions
-        wrong = [name for name, f in declared.items() if f.formula.key in self.typer.failed]
-        return self._declared | {name: replace(self._declared[name], body=None) for name in wrong}
+        self.functions[function] = replace(self.functions[function], body=None)
 
     def options(self, of: str) -> Collection[str]:
         found = super().options(of)
@@ -211,13 +197,8 @@ class _Typer:
                 stack.pop()
                 continue
             try:
-                self.type_formula(
-                    top.formula,
-                    Scope(self.schema, "field", row=at.name, user=self.user),
-                    None,
-                    top.scale,
-                    top.indexed,
-                )
+                scope = Scope(self.schema, "field", row=at.name, user=self.user)
+                self.type_formula(top.formula, scope, None, top.scale, top.indexed)
                 stack.pop()
             except _Needs as needs:
                 wanted = (needs.owner, needs.field)
@@ -228,13 +209,12 @@ class _Typer:
 
     def check_function(self, declared: FunctionDeclaration) -> None:
         """Checks the formula of a function over its parameters; what stands for calls is typed anew at each of them."""
-        if any(path[:2] == ("function", declared.name) for path in self.places.broken):
-            self.failed.add(declared.formula.key)
-            return
-        for task in function_tasks(declared):
-            self.type_formula(task.formula, task.scope(self.schema, self.user), task.expect, None)
-        for formula in (declared.formula, *(p.default for p in declared.params.values() if p.default)):
-            self.typed.pop(formula.key, None)
+        right = all(path[:2] != ("function", declared.name) for path in self.places.broken)
+        for task in function_tasks(declared) if right else ():
+            self.type_task(task)
+            right &= self.typed.pop(task.formula.key, None) is not None
+        if not right:
+            self.schema.refuse(declared.name)
 
     def circle(self, hops: list[tuple[Object, Field]]) -> None:
         """Reports formulas that depend on each other, each with the way to the next and the place that names it."""
@@ -253,14 +233,16 @@ class _Typer:
         text = f"formulas depend on each other in a circle: {' -> '.join((*chain, start))}"
         self.issues.add("M301", text, seats[0][1], where or None)
 
-    def leads(self, obj: str, name: str) -> str | None:
+    def leads(self, obj: str, name: str) -> tuple[str, bool] | None:
         """The object that a lookup or child set leads to (`mentions.Relations`)."""
         owner = self.model.objects.get(obj)
         if owner is None:
             return None
         child = self.model.children[obj].get(name)
         declared = owner.fields.get(name)
-        return declared.to if declared else child.object if child else None
+        if declared:
+            return (declared.to, False) if declared.to else None
+        return (child.object, True) if child else None
 
     def written(self, field: typed.Field) -> Node | None:
         """The tree of a formula field."""
@@ -269,11 +251,10 @@ class _Typer:
         return self.typed.get(formula.key) if formula else None
 
     def type_task(self, task: Task) -> None:
-        scope = task.scope(self.schema, self.user)
-        self.type_formula(task.formula, scope, task.expect, None)
+        self.type_formula(task.formula, task.scope(self.schema, self.user), task.expect)
 
     def type_formula(
-        self, formula: Formula, scope: Scope, expect: Type | None, scale: int | None, indexed: bool = False
+        self, formula: Formula, scope: Scope, expect: Type | None, scale: int | None = None, indexed: bool = False
     ) -> None:
         """Parses and checks one formula; its tree goes to `typed`, or its diagnostics to the issues."""
         self.expected[formula.key] = expect or NULL
@@ -297,11 +278,13 @@ class _Typer:
             )
             self.failed.add(formula.key)
             return
-        tree = self.typed[formula.key] = self.rounded(formula, tree, scale)
+        tree = self.rounded(formula, tree, scale)
         if self.weights.whole(tree) > limits.WEIGHT or (indexed and self.weights.flat(tree) > limits.WEIGHT):
             shown = "with the formula fields that it names the formula is too much work for the database"
             hint = "an index holds all of it in one expression" if indexed else "name fewer of them"
             self.report(formula, [Diagnostic("E605", 0, len(formula.text), shown, hint)])
+            return
+        self.typed[formula.key] = tree
 
     def rounded(self, formula: Formula, tree: Node, scale: int | None) -> Node:
         if scale is None or tree.type.kind == "integer":

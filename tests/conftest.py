@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -79,10 +80,10 @@ async def _drop_leftovers(url: str) -> None:
     """Drops what runs left that were killed: databases named after a process that no longer lives."""
     conn = await asyncpg.connect(url)
     try:
-        for row in await conn.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", PREFIX + r"\_%"):
-            pid = row["datname"].split("_")[1]
-            if pid.isdigit() and not _alive(int(pid)):
-                await conn.execute(f'DROP DATABASE IF EXISTS "{row["datname"]}" WITH (FORCE)')
+        for row in await conn.fetch("SELECT datname FROM pg_database"):
+            ours = re.fullmatch(rf"{PREFIX}_(\d+)_[0-9a-f]{{8}}", row["datname"])
+            if ours and not _alive(int(ours[1])):
+                await conn.execute(f'DROP DATABASE IF EXISTS "{ours[0]}" WITH (FORCE)')
     finally:
         await conn.close()
 

@@ -16,7 +16,16 @@ from engine.release import release as releases
 from metamodel.formula import limits
 from metamodel.formula.check import check as check_formula
 from metamodel.formula.diagnostics import FormulaError
-from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
+from metamodel.formula.functions.registry import (
+    AGGREGATES,
+    FUNCTIONS,
+    Aggregation,
+    BrokenPlugin,
+    Function,
+    aggregate,
+    lookup,
+    plugins,
+)
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope
 from metamodel.formula.types import Type
@@ -74,19 +83,29 @@ def explain_command(text: Text, obj: Of, path: In = Path(), packs: Packs = None)
 
 @app.command()
 def functions(name: Annotated[str | None, typer.Argument(help="One function, for its whole page.")] = None) -> None:
-    """List the functions, or show one."""
-    scalar = [f for f in FUNCTIONS.values() if not f.operator]
-    rows = [(f.signature, f.group, f.doc, (f.name, *f.aliases), f.examples) for f in scalar]
-    sets = AGGREGATES.values()
-    rows += [(f"{a.name}(set.field)", "aggregates", a.doc, (a.name, *a.aliases), a.examples) for a in sets]
-    entries = [row for row in rows if name is None or name.upper() in row[3]]
+    """List the functions, those of installed packages too, or show one."""
+    known: list[Function | Aggregation] = [f for f in FUNCTIONS.values() if not f.operator]
+    known += AGGREGATES.values()
+    for installed in sorted(plugins()):
+        try:
+            found = lookup(installed) or aggregate(installed)
+            known += [found] if found else []
+        except BrokenPlugin as error:
+            err.print(f"{installed}: {error}", markup=False)
+    entries = [
+        (f.signature, f.group, f.doc, f.examples)
+        if isinstance(f, Function)
+        else (f"{f.name}(set.field)", "aggregates", f.doc, f.examples)
+        for f in known
+        if name is None or name.upper() in map(str.upper, (f.name, *f.aliases))
+    ]
     if not entries:
         err.print(f"there is no function {name}", markup=False)
         raise typer.Exit(1)
     if name is None:
         table(["function", "group", "what it gives"], [[row[0], row[1], row[2].split("\n")[0]] for row in entries])
         return
-    for signature, _, doc, _, examples in entries:
+    for signature, _, doc, examples in entries:
         out.print(f"{signature}\n\n{doc}\n", markup=False)
         for example in examples:
             out.print(f"  {example}", markup=False)

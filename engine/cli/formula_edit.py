@@ -22,7 +22,7 @@ def fmt(
     check: Annotated[bool, typer.Option("--check", help="Print nothing; exit code 1 where it would change.")] = False,
 ) -> None:
     """Lay a formula out anew; comments stay."""
-    written = "".join(iter(sys.stdin.readline, "")) if text == "-" else text
+    written = sys.stdin.read() if text == "-" else text
     try:
         made = source(written)
     except FormulaError as error:
@@ -55,7 +55,8 @@ def rename_command(
         show_issues(error.issues, {})
         err.print(f"error: {error}", markup=False)
         raise typer.Exit(1) from error
-    for name, edits in by_file(made.edits).items():
+    files = by_file(made.edits)
+    for name, edits in files.items():
         raw = Path(name).read_bytes().decode("utf-8")
         after = apply(raw, edits)
         if write:
@@ -65,6 +66,6 @@ def rename_command(
         for line in dict.fromkeys(edit.place.line for edit in edits):
             out.print(f"{name}:{line}", markup=False)
             out.print(f"- {before_lines[line - 1]}\n+ {after_lines[line - 1]}", markup=False)
-    count, files = len(made.edits), len(by_file(made.edits))
-    said = f"{count} place{'s' * (count != 1)} in {files} file{'s' * (files != 1)}"
+    count = len(made.edits)
+    said = f"{count} place{'s' * (count != 1)} in {len(files)} file{'s' * (len(files) != 1)}"
     out.print(f"{said} {'changed' if write else 'would change; add --write'}", markup=False)

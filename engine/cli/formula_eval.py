@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,39 +112,47 @@ def _batch(path: Path) -> None:
                     except InvalidInput as error:
                         document = {"invalid": str(error)}
                     except Exception as error:  # a fault of Fieldwright in one line must not cost the others
-                        err.print(f"{type(error).__name__}: {error}: {line.strip()}", markup=False)
+                        shown = line.decode(errors="replace").strip()
+                        err.print(f"{type(error).__name__}: {error}: {shown}", markup=False)
                         document = {"failed": error.code if isinstance(error, Refused) else "internal"}
                     print(_line(document))
 
-    with nullcontext(sys.stdin) if str(path) == "-" else path.open(encoding="utf-8") as lines:
+    with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as lines:
         with_runtime(work)
 
 
 def _json(text: str | bytes) -> Any:
     try:
         return json.loads(text, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}") from error
+    except InvalidOperation as error:
+        raise InvalidInput("a number has an exponent beyond all measure") from error
 
 
 def _question(document: Any) -> Question:
     if not isinstance(document, Mapping) or not isinstance(document.get("expr"), str):
         raise InvalidInput('a question is an object with "expr" and "inputs"')
-    inputs, zone, moment = document.get("inputs") or {}, document.get("timezone") or "UTC", document.get("now")
+    given = {key: value for key, value in document.items() if value is not None}
+    inputs, zone, moment = given.get("inputs", {}), given.get("timezone", "UTC"), given.get("now")
+    blanks = given.get("blanks", "blank")
     if not isinstance(inputs, Mapping):
         raise InvalidInput('"inputs" is an object: a type and a value by name')
-    if document.get("blanks", "blank") not in tuple(Blanks):
+    if blanks not in tuple(Blanks):
         raise InvalidInput('"blanks" is "blank" or "zero"')
+    if not isinstance(zone, str):
+        raise InvalidInput('"timezone" is a text such as Europe/Berlin')
     try:
         now = None if moment is None else datetime.fromisoformat(moment)
         now = now.replace(tzinfo=ZoneInfo(zone)) if now is not None and now.tzinfo is None else now
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise InvalidInput(f'"now" is an instant such as 2024-01-31T14:30:00Z: {error}') from error
-    return Question(document["expr"], inputs, document.get("blanks") or "blank", now, zone)
+    return Question(document["expr"], inputs, blanks, now, zone)
 
 
 def _line(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False)
+    # What is no character, such as half of a surrogate pair, stays an escape.
+    return json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def _show(text: str, seen: tuple[Seen, ...]) -> None:

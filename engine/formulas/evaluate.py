@@ -5,6 +5,7 @@ There is one back end: what is evaluated here is the SQL that fields, rules and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
@@ -14,26 +15,27 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from sqlalchemy import ARRAY, JSON, Boolean, column, func, select, type_coerce
+from sqlalchemy import JSON, column, func, select
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import FromClause
 
 from engine.base.context import OPERATOR, Context
 from engine.db.execute import fetch_rows
 from engine.db.pool import Connection
-from engine.formulas.inputs import RECORD, InvalidInput, read_inputs
+from engine.formulas.inputs import IDENTITY, PLACES, RECORD, Inputs, InvalidInput, Shape, read_inputs
 from engine.plan.names import Names
 from engine.release.release import Release
 from engine.sql import expression
-from engine.sql.columns import SQL_TYPES, of, qualified
-from engine.sql.expression import Environment, Lowered
+from engine.sql.columns import SQL_TYPES, of, qualified, sql_type
+from engine.sql.expression import Environment
 from engine.sql.joins import frame
-from engine.sql.statement import Statement, compile_statement, slot
-from metamodel.formula import typed
+from engine.sql.source_row import SourceRow
+from engine.sql.statement import compile_statement, slot
+from metamodel.formula import limits, typed
 from metamodel.formula.check import check
 from metamodel.formula.checked import Blanks, Checked, Part
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
-from metamodel.formula.functions.guard import held
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Organisation, Schema, Scope, Where
 from metamodel.formula.types import Type
@@ -50,6 +52,8 @@ TYPES: dict[str, str] = {
 }  # fmt: skip
 AT_ONCE = 600
 """Columns of one statement; PostgreSQL allows 1,664."""
+LARGE = re.compile(rf"[0-9]{{{limits.FIELD_DIGITS + 1}}}|[.][0-9]{{{limits.SCALE + 1}}}")
+"""A number that is larger than those of fields, whose sizes then have to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,11 @@ async def evaluate(
     ctx = context(question.now, question.timezone)
     inputs = read_inputs(question.inputs, Organisation(question.timezone))
     tree, found = checked(question.expr, inputs, RECORD, question.blanks, "workflow")
-    row = _InputRow(Environment(question.timezone, collation), inputs.shapes[RECORD].fields, inputs.shapes)
-    wanted = _wanted(question.expr, tree, found.parts if parts else ())
     document = msgspec.json.encode(inputs.values).decode()
-    values = await _run(conn, ctx, wanted, lambda node: node, row, row.source, document=document)
+    sizes = (limits.DIGITS, PLACES) if LARGE.search(document) else ()
+    row = _row(Environment(question.timezone, collation, *sizes), inputs)
+    wanted = _wanted(question.expr, tree, found.parts if parts else ())
+    values = await _run(conn, ctx, [part.node for part in wanted], row, row.source, document=document)
     return _seen(wanted, values)
 
 
@@ -157,20 +162,24 @@ async def evaluate_record(
     rows = frame(
         Environment(release.model.settings.time_zone, collation), {"new": base}, names.joins(planned, obj), planned
     )
-    lookup = {id(part.node): tree for part, tree in zip(wanted, planned, strict=True)}
     where = [of(base, "id", SQL_TYPES["reference"]) == slot("id", SQL_TYPES["reference"]),
              of(base, "deleted_at", SQL_TYPES["datetime"]).is_(None)]  # fmt: skip
-    values = await _run(conn, ctx, wanted, lambda node: lookup[id(node)], rows.row, rows.source, where, id=record)
+    values = await _run(conn, ctx, planned, rows.row, rows.source, where, id=record)
     return _seen(wanted, values) if values else None
 
 
 def context(now: datetime | None, timezone: str) -> Context:
-    """The clock of an evaluation. Raises `InvalidInput` for an unknown zone."""
+    """The clock of an evaluation. Raises `InvalidInput` for an unknown zone and a moment outside of the years."""
     try:
-        ZoneInfo(timezone)
+        zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidInput(f'there is no time zone "{timezone}"') from error
-    return Context(OPERATOR, "", now or datetime.now(UTC), timezone)
+    moment = now or datetime.now(UTC)
+    try:
+        moment.astimezone(zone)
+        return Context(OPERATOR, "", moment.astimezone(UTC), timezone)
+    except OverflowError as error:
+        raise InvalidInput(f'"now" is outside of the years 1 to 9999 in UTC or in {timezone}') from error
 
 
 def _wanted(text: str, tree: typed.Node, parts: Sequence[Part]) -> list[Part]:
@@ -187,19 +196,17 @@ NO_VALUE = frozenset({"set", "null", "period", "error", "geo"})
 
 
 async def _run(
-    conn: Connection, ctx: Context, wanted: Sequence[Part], planned: Any, row: expression.Row, source: FromClause,
+    conn: Connection, ctx: Context, trees: Sequence[typed.Node], row: expression.Row, source: FromClause,
     where: Sequence[ColumnElement[bool]] = (), **given: Any,
 ) -> list[Any]:
-    """Value and error code of each part in turn; empty where there is no row."""
+    """Value and error code of each tree in turn; empty where there is no row."""
     columns: list[ColumnElement[Any]] = []
-    for n, part in enumerate(wanted):
-        node = planned(part.node)
-        columns += [expression.value(node, row).label(f"v{n}"), expression.error(node, row).label(f"e{n}")]
+    for n, tree in enumerate(trees):
+        value, error = expression.outcome(tree, row)
+        columns += [value.label(f"v{n}"), error.label(f"e{n}")]
     values: list[Any] = []
     for start in range(0, len(columns), AT_ONCE):
-        statement: Statement = compile_statement(
-            select(*columns[start : start + AT_ONCE]).select_from(source).where(*where)
-        )
+        statement = compile_statement(select(*columns[start : start + AT_ONCE]).select_from(source).where(*where))
         rows = await fetch_rows(conn, statement.text, statement.arguments(ctx, **given))
         if not rows:
             return []
@@ -231,59 +238,28 @@ def shown(value: Any) -> Any:
 # -- inputs as rows -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _InputRow:
-    """The record of inputs as a row of columns, and its child sets as subqueries over their JSON.
+class _InputRow(SourceRow):
+    """A row of inputs. No input is a reference: that is the identity of the row."""
+
+    def field(self, node: typed.Field) -> ColumnElement[Any]:
+        return super().field(replace(node, name=IDENTITY) if node.type.kind == "reference" else node)
+
+
+def _row(environment: Environment, inputs: Inputs) -> SourceRow:
+    """The record of inputs as a row of columns, its child sets as subqueries over their JSON.
 
     Columns, not constants: PostgreSQL would compute with constants while it plans.
     """
 
-    environment: Environment
-    fields: Mapping[str, Any]
-    shapes: Mapping[str, Any]
-    source: FromClause = None  # type: ignore[assignment]
-    outer: _InputRow | None = None
+    def children(row: SourceRow, node: typed.Aggregate) -> tuple[FromClause, tuple[()]]:
+        rows = func.json_to_recordset(of(row.source, node.object, JSON()))
+        return _table(rows, inputs.shapes[node.object], "c"), ()
 
-    def __post_init__(self) -> None:
-        if self.source is None:
-            sets = [column(name, JSON()) for name in self.shapes if name != RECORD]
-            columns = [column("_", Boolean()), *_columns(self.fields), *sets]
-            made = func.json_to_record(slot("document", JSON())).table_valued(*columns, name="t")
-            object.__setattr__(self, "source", made.render_derived(with_types=True))
-
-    def field(self, node: typed.Field) -> ColumnElement[Any]:
-        row = self
-        for _ in range(node.level):
-            assert row.outer is not None
-            row = row.outer
-        return of(row.source, node.name, _sql_type(node.type))
-
-    def property(self, node: typed.Property) -> ColumnElement[Any]:
-        raise AssertionError("inputs have no properties")
-
-    def system(self, node: typed.System) -> ColumnElement[Any]:
-        return slot(node.name, SQL_TYPES[node.type.kind])
-
-    def param(self, node: typed.Param) -> ColumnElement[Any]:
-        raise AssertionError("nothing is lifted here")
-
-    def aggregate(self, node: typed.Aggregate) -> Lowered:
-        fields = self.shapes[node.object].fields
-        rows = func.json_to_recordset(of(self.source, node.object, JSON())).table_valued(*_columns(fields), name="c")
-        inner = _InputRow(self.environment, fields, self.shapes, rows.render_derived(with_types=True), self)
-        made = expression.aggregate(node, inner)
-
-        def over(found: ColumnElement[Any]) -> Any:
-            return type_coerce(
-                select(found).select_from(inner.source).correlate_except(inner.source).scalar_subquery(), found.type
-            )
-
-        return replace(made, value=over(made.value), guard=held(over(made.guard.code)) if made.guard else None)
+    return _InputRow(environment, _table(func.json_to_record(slot("document", JSON())), inputs.record, "t"), children)
 
 
-def _columns(fields: Mapping[str, Any]) -> list[Any]:
-    return [column(name, _sql_type(shape.type)) for name, shape in fields.items()]
-
-
-def _sql_type(kind: Type) -> Any:
-    return ARRAY(SQL_TYPES[kind.element.kind]) if kind.kind == "list" else SQL_TYPES[kind.kind]
+def _table(rows: FunctionElement[Any], shape: Shape, name: str) -> FromClause:
+    fields = [column(f.name, sql_type(f.type)) for f in shape.fields.values() if f.type.kind != "reference"]
+    sets = [column(child, JSON()) for child in shape.children]
+    identity = column(IDENTITY, SQL_TYPES["reference"])
+    return rows.table_valued(identity, *fields, *sets, name=name).render_derived(with_types=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from engine.formulas.evaluate import Wrong
+from engine.formulas.evaluate import checked
 from engine.plan.names import Names
 from engine.release.release import Release
 from engine.sql import expression
@@ -14,13 +14,10 @@ from engine.sql.columns import qualified
 from engine.sql.joins import frame
 from engine.sql.statement import compile_statement
 from metamodel.formula import typed
-from metamodel.formula.check import check
 from metamodel.formula.checked import Blanks
 from metamodel.formula.depends import Reads, reads
-from metamodel.formula.diagnostics import Diagnostic, FormulaError
+from metamodel.formula.diagnostics import Diagnostic
 from metamodel.formula.functions.registry import Volatility
-from metamodel.formula.parse import parse
-from metamodel.formula.scope import Scope
 from metamodel.formula.types import Type
 from metamodel.formula.volatility import volatility
 from metamodel.formula.weight import weight
@@ -44,24 +41,18 @@ class Explained:
 def explain(release: Release, obj: str, text: str, *, blanks: Blanks = "blank") -> Explained:
     """A formula over a record of `obj`. Raises `Wrong`."""
     schema = ModelSchema(release.model)
-    try:
-        checked = check(parse(text), Scope(schema, "field", row=obj), blanks=blanks)
-    except FormulaError as error:
-        raise Wrong(error.diagnostics) from error
-    tree = checked.tree
-    if tree is None:
-        raise Wrong(checked.diagnostics)
+    tree, found = checked(text, schema, obj, blanks)
 
     def written(field: typed.Field) -> typed.Node | None:
         formula = release.object(field.object).fields[field.name].formula
         return release.model.typed[formula.key] if formula else None
 
     of, part = volatility(tree, written)
-    place = next((p for p in checked.parts if p.node is part), None)
+    place = next((p for p in found.parts if p.node is part), None)
     because = text[place.start : place.end] if place else text
     return Explained(
         tree.type, of, "" if of == "immutable" else because, weight(tree), reads(tree, schema, obj),
-        checked.diagnostics, _sql(release, obj, tree),
+        found.diagnostics, _sql(release, obj, tree),
     )  # fmt: skip
 
 

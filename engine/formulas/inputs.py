@@ -21,7 +21,8 @@ from metamodel.formula import limits
 from metamodel.formula.scope import ChildShape, FieldShape, FunctionShape, Organisation
 from metamodel.formula.types import Kind, Type
 
-RECORD = "inputs"
+RECORD, IDENTITY = "the inputs", "#"
+"""The object of the record, and the column that tells its rows apart; neither is a name that an input may have."""
 KINDS: dict[str, Kind] = {
     "number": "decimal",
     "integer": "integer",
@@ -37,7 +38,20 @@ KINDS: dict[str, Kind] = {
     "duration": "duration",
     "list": "list",
 }
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
+FIELDS = 1_000
+PLACES = limits.DIGITS
+"""Digits after the point that a number may have."""
+NOUNS: dict[Kind, str] = {
+    "integer": "an integer of 64 bits",
+    "decimal": f"a decimal of at most {limits.DIGITS} digits on either side of the point",
+    "text": f"a text of at most {limits.TEXT_CHARACTERS:,} characters",
+    "date": "a date such as 2024-01-31",
+    "datetime": "a datetime such as 2024-01-31T14:30:00Z",
+    "time": "a time such as 14:30",
+}
+"""What a value that does not fit should have been."""
 
 
 class InvalidInput(ValueError):
@@ -88,76 +102,96 @@ class Inputs:
 
 def read_inputs(given: Mapping[str, Any], organisation: Organisation) -> Inputs:
     """The inputs of one formula. Raises `InvalidInput`."""
-    shapes: dict[str, Shape] = {}
-    sets = {name: rows for name, value in given.items() if (rows := _rows(value)) is not None}
     zone = ZoneInfo(organisation.time_zone)
+    given = _named(given)
+    sets = {name: rows for name, value in given.items() if (rows := _rows(value)) is not None}
     fields, values = _record(RECORD, [{n: v for n, v in given.items() if n not in sets}], zone)
-    children: dict[str, ChildShape] = {}
+    shapes = {RECORD: Shape(RECORD, fields, {name: ChildShape(name, name, RECORD) for name in sets})}
     for name, rows in sets.items():
-        inner, records = _record(_name(name), rows, zone)
-        shapes[name.lower()] = Shape(name.lower(), inner)
-        children[name.lower()] = ChildShape(name.lower(), name.lower(), RECORD)
-        # Equal keys are told apart by the identity, so that FIRST and LAST follow the order that was given.
-        values[0][name.lower()] = [record | {"id": str(UUID(int=n + 1))} for n, record in enumerate(records)]
-    shapes[RECORD] = Shape(RECORD, fields, children)
+        inner, values[0][name] = _record(name, [_named(row) for row in rows], zone)
+        shapes[name] = Shape(name, inner)
     return Inputs(organisation, shapes, values[0])
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its names in small letters."""
+    made: dict[str, Any] = {}
+    for name, value in row.items():
+        if not NAME.match(name):
+            raise InvalidInput(f'"{name}" is not a name: 1 to 63 letters, digits and _, not a digit first')
+        if name.lower() in made:
+            raise InvalidInput(f'"{name.lower()}" is given twice')
+        made[name.lower()] = value
+    if len(made) > FIELDS:
+        raise InvalidInput(f"more than {FIELDS:,} inputs")
+    return made
 
 
 def _rows(value: Any) -> Sequence[Mapping[str, Any]] | None:
     """The rows of a child set, or None where the input is no child set."""
-    if isinstance(value, Mapping) and value.get("type") in ("set", "rows"):
-        value = value.get("rows", value.get("value")) or []
-    elif isinstance(value, Mapping) and value.get("type") == "list":
-        value = value.get("value")
-        if not value:
+    if isinstance(value, Mapping):
+        if value.get("type") != "list" or not value.get("value"):
             return None
-    if isinstance(value, list) and all(isinstance(row, Mapping) and "type" not in row for row in value):
+        value = value["value"]
+    if isinstance(value, list) and all(isinstance(row, Mapping) and not _typed(row) for row in value):
         return value
     return None
 
 
-def _name(name: str) -> str:
-    if not NAME.match(name):
-        raise InvalidInput(f'"{name}" is not a name: letters, digits and _, not a digit first')
-    return name.lower()
+def _typed(item: Mapping[str, Any]) -> bool:
+    """Whether an object is one typed value, and no row."""
+    return "type" in item and item.keys() <= {"type", "value"}
 
 
 def _record(owner: str, rows: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> tuple[
     dict[str, FieldShape], list[dict[str, Any]]
 ]:  # fmt: skip
     """The shapes of the columns that the rows have together, and the rows as plain JSON."""
-    types: dict[str, Type] = {"id": Type("reference", nullable=False, of=owner)}
+    types: dict[str, Type] = {}
     records: list[dict[str, Any]] = []
     for row in rows:
-        record = {}
+        # Equal keys are told apart by the identity, so that FIRST and LAST follow the order that was given.
+        record: dict[str, Any] = {IDENTITY: str(UUID(int=len(records) + 1))}
         for name, value in row.items():
-            of, record[_name(name)] = _cell(name, value, zone)
-            known = types.get(name.lower())
-            if known is None or known.kind == "null":
-                types[name.lower()] = of
-            elif of.kind not in ("null", known.kind):
+            of, record[name] = _cell(name, value, zone)
+            known = types.setdefault(name, of)
+            if known.kind == "null":
+                types[name] = of
+            elif of.kind != "null" and of != known:
                 raise InvalidInput(f"{name} is {known} in one row and {of} in another")
         records.append(record)
-    shapes = {name: FieldShape(name, Type("text") if of.kind == "null" else of) for name, of in types.items()}
+    if len(types) > FIELDS:
+        raise InvalidInput(f"the rows of {owner} have more than {FIELDS:,} inputs")
     for record in records:
-        record.update({n: False for n, s in shapes.items() if s.type.kind == "boolean" and record.get(n) is None})
-    return shapes, records
+        record.update({n: False for n, of in types.items() if of.kind == "boolean" and record.get(n) is None})
+    types = {"id": Type("reference", nullable=False, of=owner)} | types
+    # What is blank in every row and says no type is taken for a text.
+    return {n: FieldShape(n, Type("text") if of.kind == "null" else of) for n, of in types.items()}, records
 
 
 def _cell(name: str, given: Any, zone: ZoneInfo) -> tuple[Type, Any]:
     """The type of an input, and its value as JSON that PostgreSQL reads as that type."""
-    if not isinstance(given, Mapping):
-        given = {"type": _guess(name, given), "value": given}
-    kind = given.get("type")
-    if kind == "null" or (kind is None and given.get("value") is None):
+    kind, value = _kind(name, given)
+    if kind == "null":
         return Type("null"), None
-    if kind not in KINDS:
-        raise InvalidInput(f"{name} has the type {kind}; known are {', '.join(KINDS)}")
-    value = given.get("value")
     if kind == "list":
-        return _list(name, given, zone)
-    of = Type(KINDS[kind], nullable=kind not in ("bool", "boolean"))
+        return _list(name, value, given.get("of") if isinstance(given, Mapping) else None, zone)
+    of = Type(KINDS[kind], nullable=KINDS[kind] != "boolean")
     return of, None if value is None else _plain(name, of.kind, value, zone)
+
+
+def _kind(name: str, given: Any) -> tuple[str, Any]:
+    """The type of an input or of an item of a list, and its value."""
+    if not isinstance(given, Mapping):
+        return _guess(name, given), given
+    kind, value = given.get("type"), given.get("value")
+    if not given.keys() & {"type", "value"}:
+        raise InvalidInput(f"{name} is not an input: write a type and a value")
+    if kind is None:
+        return _guess(name, value), value
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InvalidInput(f"{name} has the type {kind}; known are {', '.join(KINDS)}")
+    return kind, value
 
 
 def _guess(name: str, value: Any) -> str:
@@ -169,33 +203,37 @@ def _guess(name: str, value: Any) -> str:
     raise InvalidInput(f"{name} is not an input: write a type and a value")
 
 
-def _list(name: str, given: Mapping[str, Any], zone: ZoneInfo) -> tuple[Type, Any]:
-    value = given.get("value")
+def _list(name: str, value: Any, of: Any, zone: ZoneInfo) -> tuple[Type, Any]:
+    """A list of items, typed or plain. Their type is `of`, else that of the first that has one, else text."""
     if value is not None and not isinstance(value, list):
         raise InvalidInput(f"{name} is a list, its value is not")
-    items = [item if isinstance(item, Mapping) else {"value": item} for item in value or ()]
-    plain = next((item["value"] for item in items if item.get("value") is not None), None)
-    kind = given.get("of") or next((i["type"] for i in items if "type" in i), None)
-    kind = kind or ("text" if plain is None else _guess(name, plain))
-    if kind not in KINDS or kind == "list":
-        raise InvalidInput(f"{name} is a list of {kind}; known are {', '.join(k for k in KINDS if k != 'list')}")
-    element = KINDS[kind]
-    read = [None if i["value"] is None else _plain(name, element, i["value"], zone) for i in items]
-    return Type("list", item=element), None if value is None else read
+    if value and len(value) > limits.LIST_ITEMS:
+        raise InvalidInput(f"{name} has more than {limits.LIST_ITEMS:,} items")
+    items = [_kind(f"an item of {name}", item) for item in value or ()]
+    kind, _ = _kind(name, {"type": of}) if of else next((item for item in items if item[0] != "null"), ("text", None))
+    if kind == "list":
+        raise InvalidInput(f"{name} is a list of lists")
+    read = [None if item is None else _plain(name, KINDS[kind], item, zone) for _, item in items]
+    return Type("list", item=KINDS[kind]), None if value is None else read
 
 
 def _plain(name: str, kind: Kind, value: Any, zone: ZoneInfo) -> Any:
     try:
         return READERS[kind](value, zone)
     except (ValueError, TypeError, InvalidOperation, OverflowError) as error:
-        raise InvalidInput(f"{name}: {value!r} is not a {kind}") from error
+        raise InvalidInput(f"{name}: {_short(value)} is not {NOUNS.get(kind, f'a {kind}')}") from error
+
+
+def _short(value: Any) -> str:
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}... ({len(text):,} characters)"
 
 
 def _decimal(value: Any, zone: ZoneInfo) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not NUMBER.match(str(value)):
         raise TypeError(value)
     number = Decimal(str(value))
-    if not number.is_finite() or abs(number.adjusted()) >= limits.DIGITS:
+    if not -PLACES <= number.adjusted() < limits.DIGITS:
         raise ValueError(value)
     return format(number, "f")
 
@@ -208,8 +246,8 @@ def _integer(value: Any, zone: ZoneInfo) -> str:
 
 
 def _text(value: Any, zone: ZoneInfo) -> str | None:
-    if not isinstance(value, str) or "\0" in value:
-        raise TypeError(value)
+    if not isinstance(value, str) or "\0" in value or len(value) > limits.TEXT_CHARACTERS:
+        raise ValueError(value)
     return unicodedata.normalize("NFC", value.encode("utf-16", "surrogatepass").decode("utf-16")) or None
 
 
@@ -230,6 +268,13 @@ def _datetime(value: Any, zone: ZoneInfo) -> str:
     return stamp.astimezone(UTC).isoformat()
 
 
+def _time(value: Any, zone: ZoneInfo) -> str:
+    found = time.fromisoformat(value)
+    if found.tzinfo is not None:
+        raise ValueError(value)
+    return found.isoformat()
+
+
 READERS: dict[str, Any] = {
     "decimal": _decimal,
     "money": _decimal,
@@ -240,5 +285,5 @@ READERS: dict[str, Any] = {
     "boolean": _boolean,
     "date": lambda value, zone: date.fromisoformat(value).isoformat(),
     "datetime": _datetime,
-    "time": lambda value, zone: time.fromisoformat(value).replace(tzinfo=None).isoformat(),
+    "time": _time,
 }

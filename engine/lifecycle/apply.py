@@ -63,7 +63,7 @@ async def apply(rt: Runtime, tenant: str, loaded: Loaded, *, note: str = "") -> 
             found = await plan(rt, tenant, loaded)
             check_applicable(found)
             longest = await _operations(conn, [o for o in found.operations if not isinstance(o, DropIndex)])
-            await _system_user(conn, found.target)
+            await _system_user(rt, conn, found.target)
             release = found.target
             if found.base and (found.base.hash, found.base.identity) == (release.hash, release.identity):
                 release = found.base
@@ -162,7 +162,7 @@ async def _patiently(conn: Any, text: str) -> float:
             await asyncio.sleep(random.uniform(0.02, 0.2))
 
 
-async def _system_user(conn: Any, release: Release) -> None:
+async def _system_user(rt: Runtime, conn: Any, release: Release) -> None:
     """The user record that automatic work is attributed to; needed before anything can be written."""
     if "user" not in release.model.objects:
         return
@@ -172,8 +172,11 @@ async def _system_user(conn: Any, release: Release) -> None:
     values = ["Fieldwright", *("system@fieldwright.invalid" for _ in others)]
     listed = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join(f"${n + 2}" for n in range(len(values)))
-    await conn.execute(
+    done = await conn.execute(
         f'INSERT INTO "{ref.schema}"."{ref.name}" (id, version, created_at, created_by, modified_at, modified_by, '
         f"{listed}) VALUES ($1, 1, now(), $1, now(), $1, {marks}) ON CONFLICT (id) DO NOTHING",
         SYSTEM_USER, *values,
     )  # fmt: skip
+    kept = [f.name for f in release.kept("user")]
+    if kept and done == "INSERT 0 1":
+        await fill(rt, release, "user", kept)

@@ -7,7 +7,7 @@ projects that read the changed file are read again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,26 +25,27 @@ Search = Callable[[Path], Sequence[Path]]
 
 @dataclass(slots=True)
 class Project:
-    """What is read together: `look` reads it, `found` and `view` are the latest state."""
+    """What is read together: `look` reads it, `found` and `view` are the latest state, `files` the names of the files
+    that were read, as issues and places give them."""
 
     root: Path
     look: Look
     found: Surveyed
     view: View | None = None
-    files: frozenset[Path] = frozenset()
+    files: Mapping[Path, str] = field(default_factory=dict)
     folders: frozenset[Path] = frozenset()
 
     def take(self, found: Surveyed) -> None:
         """Puts a new state in the place of the old one; without a model the last view goes on."""
         self.found = found
         self.view = view(found) or self.view
-        self.files = frozenset(Path(name).resolve() for name in found.sources)
+        self.files = {Path(name).resolve(): name for name in found.sources}
         manifests = (d.item.mark.source.file for d in found.documents if d.kind == "pack" and d.item.mark)
         self.folders = frozenset(Path(name).resolve().parent for name in manifests)
 
     def shown(self, file: Path) -> str:
         """A file's name as issues and places give it."""
-        return next((name for name in self.found.sources if Path(name).resolve() == file), str(file))
+        return self.files.get(file, str(file))
 
     def reads(self, file: Path) -> bool:
         """Whether a file is read here, or would be once it exists."""
@@ -118,8 +119,8 @@ class Workspace:
         """Every issue once, by file, with the text that its place counts in; also files without any."""
         out: dict[Path, dict[Issue, str]] = {}
         for project in self.projects.values():
-            for name in project.found.sources:
-                out.setdefault(Path(name).resolve(), {})
+            for file in project.files:
+                out.setdefault(file, {})
             for issue in project.found.issues:
                 file = Path(issue.where.file).resolve() if issue.where else project.root
                 text = project.found.sources.get(issue.where.file, "") if issue.where else ""

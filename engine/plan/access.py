@@ -112,16 +112,20 @@ class Rights:
 
         A computed field is readable where all fields of its own row are that it is made of.
         """
-        parts = dict.fromkeys(self._narrowing(obj, name, "read") for name in (field, *self._sources(obj, field)))
+        if self.everything:
+            return None
+        parts = dict.fromkeys(self._narrowing(obj, name, "read") for name in self._made_of(obj, field))
         found = tuple(part for part in parts if part is not None)
         return found[0] if len(found) == 1 else Call(BOOLEAN, "and", found) if found else None
 
-    def _sources(self, obj: str, field: str) -> Iterator[str]:
-        """The fields of the same row that a computed field is made of, at any depth."""
-        formula = self.release.object(obj).fields[field].formula
-        for name in dict.fromkeys(_own_names(self.release.model.typed[formula.key])) if formula else ():
-            yield name
-            yield from self._sources(obj, name)
+    def _made_of(self, obj: str, field: str) -> list[str]:
+        """The field and those of the same row that it is computed from, at any depth, each once."""
+        names = [field]
+        for name in names:
+            formula = self.release.object(obj).fields[name].formula
+            own = _own_names(self.release.model.typed[formula.key]) if formula else ()
+            names += [source for source in dict.fromkeys(own) if source not in names]
+        return names
 
     def where_writable(self, obj: str, field: str, verb: str) -> Node | None:
         """The rows, among the writable ones, in which the field may be set; None means all of them."""

@@ -242,15 +242,25 @@ class Names:
         by = node.by and self.columns(node.by, inner)
         if node.relation is None and not node.whole:
             return replace(node, where=where, value=value, by=by)
-        access = self.visible(node.object)
-        if allowed := self._allowed(node.path, node, inner, up=1):
-            where = allowed if where is None else Call(BOOLEAN, "and", (allowed, where))
+        access = _both(self.visible(node.object), self._linked(node))
+        where = _both(self._allowed(node.path, node, inner, up=1), where)
         return PlannedAggregate(
             type=node.type, function=node.function, path=node.path, relation=node.relation, object=node.object,
             via=self.release.column(node.object, node.via) if node.via else None, where=where, value=value, by=by,
             whole=node.whole, level=0, image="new", table=self.release.table(node.object),
             joins=self.joins((where, value, by, access), node.object), access=access,
         )
+
+
+    def _linked(self, node: Aggregate) -> Node | None:
+        """The child rows whose lookup the reader may see, so that a set tells no more than the lookup does."""
+        if self.rights is None or node.via is None:
+            return None
+        return self.grant(self.rights.where_readable(node.object, node.via), node.object, ROWS)
+
+
+def _both(one: Node | None, other: Node | None) -> Node | None:
+    return other if one is None else one if other is None else Call(BOOLEAN, "and", (one, other))
 
 
 def shown(kind: Type) -> Type:

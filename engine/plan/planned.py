@@ -227,7 +227,8 @@ def three_valued(node: Node) -> Node:
     def change(part: Node) -> Node:
         if isinstance(part, Computed):
             part = replace(part, unknown=True)
-        fixed = isinstance(part, Literal | Param | Aggregate)
+        known = isinstance(part, Aggregate) and part.function in ("EXISTS", "ALL")
+        fixed = known or isinstance(part, Literal | Param)
         return part if fixed or part.type.kind != "boolean" else replace(part, type=Type("boolean"))
 
     return rewrite(node, change)

@@ -73,9 +73,14 @@ class Planned:
     plan: ReadPlan
     values: tuple[Any, ...]
 
+    def behind(self, cursor: Sequence[str | None]) -> tuple[Any, ...]:
+        """The caller's values and those of the cursor that the plan continues behind."""
+        keys = zip(self.plan.order, cursor, strict=False)
+        return (*self.values, *(None if text is None else from_text(o.tree.type.kind, text) for o, text in keys))
 
-def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence[str | None] | None) -> Planned:
-    """The plan of a query.
+
+def plan_read(query: RecordQuery, rights: Rights, names: Names, after: tuple[bool, ...] | None) -> Planned:
+    """The plan of a query; `after` as in `ReadPlan`.
 
     Raises Refused: `object.unknown` (or not readable), `query.invalid` with a fault for each thing wrong.
     """
@@ -104,12 +109,8 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
         raise Refused("query.invalid", faults[0].detail, faults=faults)
     known = [condition for condition in conditions if condition is not None]
     where = run(FILTER, _all(known)) if known else None
-    after, first = None, len(values)
-    if cursor is not None:
-        if len(cursor) != len(order):
-            raise Refused("query.cursor")
-        after = tuple(text is None for text in cursor)
-        values += [None if t is None else from_text(o.tree.type.kind, t) for o, t in zip(order, cursor, strict=True)]
+    if after is not None and len(after) != len(order):
+        raise Refused("query.cursor")
     verbs = ("read", "export") if query.export else ("read",)
     granted = [c for verb in verbs if (c := names.grant(rights.rows(obj, verb), obj, ROWS)) is not None]
     access = _all(granted) if granted else None
@@ -121,7 +122,7 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, cursor: Sequence
         where=where,
         order=order,
         after=after,
-        first_cursor_value=first,
+        first_cursor_value=len(values),
         count=query.count,
         limit=1 if query.single else query.limit,
         outputs=outputs,

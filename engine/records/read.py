@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,7 +11,7 @@ from engine.base.context import Context
 from engine.base.errors import Refused
 from engine.base.signing import open_cursor, seal_cursor
 from engine.db import execute
-from engine.plan.read import plan_read
+from engine.plan.read import Planned, plan_read
 from engine.plan.request import RecordQuery
 from engine.release.release import Release
 from engine.runtime import Runtime
@@ -41,13 +39,13 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     statement: Statement
-    values: tuple[Any, ...]
+    planned: Planned
 
 
 async def read_record(rt: Runtime, ctx: Context, release: Release, query: RecordQuery, record: UUID) -> Found:
     """One record. Raises Refused "record.unknown" for a missing and for a hidden one alike."""
     prepared = _prepare(rt, ctx, release, query, None)
-    args = prepared.statement.arguments(ctx, prepared.values, id=record)
+    args = prepared.statement.arguments(ctx, prepared.planned.values, id=record)
     body, meta = await execute.read(rt.reads, release.role, prepared.statement.text, args)
     if body is None or meta is None:
         raise Refused("record.unknown", f"there is no such record of {query.object}")
@@ -60,8 +58,9 @@ async def read_page(rt: Runtime, ctx: Context, release: Release, query: RecordQu
     words = rt.prepared.get((first, "words"), lambda: repr(replace(first, count=False, limit=0)))
     scope = (release.tenant, str(ctx.actor.user), words)
     cursor = open_cursor(rt.secret, scope, query.after) if query.after else None
-    prepared = _prepare(rt, ctx, release, first, cursor)
-    args = prepared.statement.arguments(ctx, prepared.values)
+    after = None if cursor is None else tuple(text is None for text in cursor)
+    prepared = _prepare(rt, ctx, release, first, after)
+    args = prepared.statement.arguments(ctx, prepared.planned.behind(cursor or ()))
     body, meta = await execute.read(rt.reads, release.role, prepared.statement.text, args)
     about = msgspec.json.decode(meta or "{}")
     ends: list[list[str | None]] = about.get("ends") or []
@@ -70,17 +69,15 @@ async def read_page(rt: Runtime, ctx: Context, release: Release, query: RecordQu
 
 
 def _prepare(
-    rt: Runtime, ctx: Context, release: Release, query: RecordQuery, cursor: Sequence[str | None] | None
+    rt: Runtime, ctx: Context, release: Release, query: RecordQuery, after: tuple[bool, ...] | None
 ) -> _Prepared:
     """The statement of a query; the same words of the same roles are planned and compiled once."""
     actor = ctx.actor
 
     def make() -> _Prepared:
         rights = rt.rights(actor, release)
-        planned = plan_read(query, rights, rt.names(rights, release), cursor)
+        planned = plan_read(query, rights, rt.names(rights, release), after)
         statement = rt.statements.get((release, planned.plan), lambda: read_statement(planned.plan, rt.collation))
-        return _Prepared(statement, planned.values)
+        return _Prepared(statement, planned)
 
-    if cursor is not None:
-        return make()
-    return rt.prepared.get((release, actor.roles, actor.operator, query), make)
+    return rt.prepared.get((release, actor.roles, actor.operator, query, after), make)

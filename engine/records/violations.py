@@ -49,7 +49,6 @@ _TEXTS = {
 }
 """What is said of each code; rules and criteria bring their own messages."""
 _ERRORS = {
-    "en": ERRORS,
     "zh": {
         "DIV0": "除数为零",
         "NUM": "数值超出函数可计算的范围",
@@ -61,7 +60,7 @@ _ERRORS = {
         "CUSTOM": "公式自身引发的错误",
     },
 }
-"""What is said of each error of a formula."""
+"""What is said of each error of a formula, besides the English of `ERRORS`."""
 
 
 def explain(
@@ -93,8 +92,9 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
 
     check = plan.checks[number % SPAN] if number < REFERENCE or number >= FAILED else None
     if check and number >= FAILED:
-        error = list(_ERRORS.get(language, ERRORS).values())[number // SPAN - FAILED // SPAN]
-        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule, error)
+        error = list(ERRORS)[(number - FAILED) // SPAN]
+        text = _ERRORS.get(language, ERRORS)[error]
+        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule, text)
     if check:
         message = in_locale(check.message, locale)
         if check.code in _TEXTS["en"]:

@@ -1,16 +1,33 @@
-"""Column types: of the formula language's kinds and of stored fields, as SQLAlchemy types."""
+"""Columns: their SQLAlchemy types, those of the formula language's kinds too, and what statements name them by."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Date, DateTime, Interval, Numeric, Text, Time, Uuid, column, literal, table
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    Interval,
+    Numeric,
+    Text,
+    Time,
+    Uuid,
+    column,
+    func,
+    literal,
+    table,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement
 from sqlalchemy.sql.selectable import FromClause, TableClause
 from sqlalchemy.types import TypeEngine
 
 from engine.release.release import TableRef
+from metamodel.formula.types import Type
 
 SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "text": Text(),
@@ -44,6 +61,11 @@ COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
 }
 
 
+def sql_type(of: Type) -> TypeEngine[Any]:
+    """The SQL type of a value; that of a list by its elements."""
+    return ARRAY(SQL_TYPES[of.element.kind]) if of.kind == "list" else SQL_TYPES[of.kind]
+
+
 def qualified(ref: TableRef) -> TableClause:
     """The table with its schema; no column is declared, `of` names them."""
     return table(ref.name, schema=ref.schema)
@@ -57,3 +79,12 @@ def of(source: FromClause, name: str, type_: TypeEngine[Any]) -> ColumnClause[An
 def constant(text: str) -> ColumnElement[Any]:
     """A text constant, rendered in the statement."""
     return literal(text, Text(), literal_execute=True)
+
+
+def json_object(pairs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """A JSON object of names and values in turn, without those that are NULL. A function of PostgreSQL takes at most
+    100 arguments, so a long one is joined of parts."""
+    parts: list[ColumnElement[Any]] = [
+        func.jsonb_build_object(*pairs[n : n + 100], type_=JSONB()) for n in range(0, max(len(pairs), 1), 100)
+    ]
+    return func.jsonb_strip_nulls(reduce(lambda whole, part: whole.op("||")(part), parts))

@@ -44,6 +44,7 @@ __all__ = [
     "failed",
     "grants",
     "lower",
+    "outcome",
     "settled",
     "three_valued",
     "value",
@@ -106,8 +107,13 @@ def failed(node: typed.Node, row: Row) -> Condition:
 
 def error(node: typed.Node, row: Row) -> Column:
     """The code of the expression's error, NULL where it is none."""
-    guard = lower(node, row).guard
-    return sql.Constant(None, Text()) if guard is None else guard.code
+    return _code(lower(node, row))
+
+
+def outcome(node: typed.Node, row: Row) -> tuple[Column, Column]:
+    """`value` and `error` of one walk."""
+    found = lower(node, row)
+    return settled(found), _code(found)
 
 
 def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
@@ -122,8 +128,11 @@ def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
     inside = tuple(lower(part, inner) for part in node.values)
     identity = typed.Field(Type("reference", nullable=False, of=node.object), (), node.object, "id")
     row = inner.field(identity)
-    if any(getattr(part, "level", 0) for tree in (node.where, *node.values) if tree for part in typed.walk(tree)):
-        # PostgreSQL takes an aggregate of what stands in the row around only for one of the query around.
+    named = [part for tree in (node.where, *node.values) if tree for part in typed.walk(tree)]
+    alone = node.relation is None and not any(isinstance(part, typed.Field) for part in named)
+    if alone or any(getattr(part, "level", 0) for part in named):
+        # PostgreSQL takes an aggregate that names only the row around for one of the query around, and one that names
+        # no row at all for one of whatever SELECT a function puts around it.
         here = row.is_not(None)
         meets = here if meets is None else and_(meets, here)
     else:
@@ -133,8 +142,14 @@ def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
     guard = first(*(part.guard for part in inside))
     own = (raises(code, fails(site, over)) for code, fails in found.errors.items())
     guards = (_any_row(where.guard, here) if where else None, _any_row(guard, meets), *own)
-    digits = found.power * max((part.digits for part in inside), default=0) + limits.SUM_DIGITS
-    places = max((found.power * part.places for part in inside), default=0)
+    # A number is no longer for the text that its row is found by.
+    sized = [
+        part
+        for part, value in zip(inside, node.values, strict=True)
+        if value.type.kind != "text" or not node.type.number
+    ]
+    digits = found.power * max((part.digits for part in sized), default=0) + limits.SUM_DIGITS
+    places = max((found.power * part.places for part in sized), default=0)
     lowered = Lowered(found.sql(site, over), first(*guards), False, digits, max(places, limits.SCALE))
     return bounded(lowered) if node.type.number else lowered
 
@@ -162,6 +177,10 @@ def settled(found: Lowered) -> Column:
     return found.value if found.guard is None or found.nulls else case((found.guard.condition, None), else_=found.value)
 
 
+def _code(found: Lowered) -> Column:
+    return sql.Constant(None, Text()) if found.guard is None else found.guard.code
+
+
 def _truth(node: typed.Node, row: Row, *, total: bool = False) -> Lowered:
     """A condition. Unless `total`, only TRUE is exact: FALSE may come out as NULL."""
     if isinstance(node, typed.Call):
@@ -175,7 +194,7 @@ def _truth(node: typed.Node, row: Row, *, total: bool = False) -> Lowered:
         return _truth(written(node), row, total=total)
     found = _part(node, row)
     unsure = (isinstance(node, typed.Field) and (node.path or node.image == "old")) or isinstance(
-        node, typed.System | typed.Property
+        node, typed.System | typed.Property | typed.Aggregate
     )
     return _held(found, node) if total and unsure else found
 
@@ -191,20 +210,24 @@ def _literal(node: typed.Literal, row: Row) -> Lowered:
     if isinstance(node.value, datetime) and node.value.tzinfo is None:
         local = sql.Constant(node.value, DateTime())
         return Lowered(func.timezone(sql.text(row.environment.zone), local, type_=DateTime(timezone=True)))
-    length = len(node.value) if isinstance(node.value, str) else limits.FIELD_DIGITS
-    return Lowered(sql.constant(node.value, node.type), digits=max(length, 1))
+    value = sql.constant(node.value, node.type)
+    if node.type.number and node.value is not None:
+        digits, places = node.size
+        return Lowered(value, digits=digits, places=places)
+    return Lowered(value, digits=max(len(node.value), 1) if isinstance(node.value, str) else limits.FIELD_DIGITS)
 
 
-def _leaf(column: Column, of: Type) -> Lowered:
-    return Lowered(column, digits=limits.FIELD_CHARACTERS if of.kind == "text" else limits.FIELD_DIGITS)
+def _leaf(column: Column, of: Type, row: Row) -> Lowered:
+    known = row.environment
+    return Lowered(column, digits=limits.FIELD_CHARACTERS if of.kind == "text" else known.digits, places=known.places)
 
 
 LEAVES: dict[type[typed.Node], Callable[[Any, Row], Lowered]] = {
     typed.Literal: _literal,
-    typed.Field: lambda node, row: _leaf(row.field(node), node.type),
-    typed.Property: lambda node, row: _leaf(row.property(node), node.type),
-    typed.System: lambda node, row: _leaf(row.system(node), node.type),
-    typed.Param: lambda node, row: _leaf(row.param(node), node.type),
+    typed.Field: lambda node, row: _leaf(row.field(node), node.type, row),
+    typed.Property: lambda node, row: _leaf(row.property(node), node.type, row),
+    typed.System: lambda node, row: _leaf(row.system(node), node.type, row),
+    typed.Param: lambda node, row: _leaf(row.param(node), node.type, row),
     typed.Aggregate: lambda node, row: row.aggregate(node),
     typed.Call: lambda node, row: _call(node, row),
     Computed: lambda node, row: _layer(node, row) or lower(written(node), row),
@@ -256,7 +279,8 @@ def _size(node: typed.Call, args: tuple[Lowered, ...]) -> tuple[int, int]:
     ]
     if not numbers or not node.type.number:
         return limits.FIELD_DIGITS, limits.SCALE
-    return max(arg.digits for arg in numbers) + 1, max(limits.SCALE, *(arg.places for arg in numbers))
+    digits, places = (arg.digits for arg in numbers), (arg.places for arg in numbers)
+    return max(limits.FIELD_DIGITS, *digits) + 1, max(limits.SCALE, *places)
 
 
 def _lazy(node: typed.Call, function: Function, row: Row, total: bool) -> Lowered:

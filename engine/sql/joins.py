@@ -152,11 +152,11 @@ def _set(made: Frame, group: list[PlannedAggregate]) -> None:
     child = qualified(first.table).alias()
     joins = {(join.image, join.path): join for node in group for join in node.joins}
     trees = [tree for node in group for tree in (*node.inside, node.access)]
+    at_once, parent = _at_once(made, first), made.column(first.image, first.path, "id", "reference")
     inner = frame(
         made.environment, {"new": child}, sorted(joins.values(), key=lambda join: len(join.path)), trees,
-        outer=(made, *made.outer), grouped=made.grouped,
+        outer=(made, *made.outer), grouped=at_once,
     )
-    at_once, parent = _at_once(made, first), made.column(first.image, first.path, "id", "reference")
     where: list[ColumnElement[bool]] = [of(child, "deleted_at", DateTime()).is_(None)]
     if first.via is not None and not at_once:
         where.insert(0, of(child, first.via, Uuid()) == parent)

@@ -112,11 +112,11 @@ def broken_check(check: Check, rows: Frame, number: int) -> ColumnElement[Any]:
     """The number where the check is broken, that of its error where it can not be told, else NULL."""
     if check.grant:
         return _number(not_(func.coalesce(expression.grants(check.holds, rows.row), false())), number)
-    broken: ColumnElement[Any] = _number(expression.violated(check.holds, rows.row), number)
+    told: ColumnElement[Any] = _integer(number)
     if expression.failed(check.holds, rows.row) is not sql.FALSE:
-        code = expression.error(check.holds, rows.row)
         failed = {constant(e): _integer(FAILED + n * SPAN + number) for n, e in enumerate(ERRORS)}
-        broken = func.coalesce(case(failed, value=code), broken)
+        told = case(failed, value=expression.error(check.holds, rows.row), else_=told)
+    broken = case((expression.violated(check.holds, rows.row), told))
     return broken if check.when is None else case((expression.condition(check.when, rows.row), broken))
 
 

@@ -17,7 +17,7 @@ from engine.plan.grouping import narrowed
 from engine.plan.planned import Join, own
 from engine.plan.read import Order, Output, ReadPlan
 from engine.sql import expression
-from engine.sql.columns import SQL_TYPES, constant, of, qualified
+from engine.sql.columns import SQL_TYPES, constant, json_object, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import Statement, compile_statement, slot
@@ -110,7 +110,7 @@ def _errors(outputs: tuple[Output, ...], rows: Frame) -> ColumnElement[Any]:
     for output in outputs:
         if expression.failed(output.tree, rows.row) is not sql.FALSE:
             pairs += [constant(output.key), expression.error(output.tree, rows.row)]
-    return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
+    return json_object(pairs)
 
 
 def _needed(plan: ReadPlan) -> dict[str, Any]:

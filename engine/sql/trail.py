@@ -23,14 +23,13 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
 
 from engine.plan.write import WritePlan
 from engine.release.identity import entered_at
 from engine.release.release import TableRef
-from engine.sql.columns import COLUMN_TYPES, constant, of
+from engine.sql.columns import COLUMN_TYPES, constant, json_object, of
 from engine.sql.images import with_old
 from engine.sql.judging import passed
 from engine.sql.statement import slot
@@ -50,7 +49,7 @@ def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
         pairs += [constant(name), value]
     entry: dict[str, ColumnElement[Any]] = {
         **_about(plan, new), "door": slot("door", Text()), "request_id": slot("request", Text()),
-        "changes": _objects(pairs),
+        "changes": json_object(pairs),
     }
     return _log(plan.history, entry, with_old(new, old), gate).cte("history")
 
@@ -60,15 +59,6 @@ def _logged(plan: WritePlan) -> dict[str, str]:
         return {"deleted_at": "timestamptz"}
     named = {c.name: c.type for c in plan.columns if c.given or (plan.operation == "create" and not c.kept)}
     return named | {"owner": "uuid"}
-
-
-def _objects(pairs: list[ColumnElement[Any]]) -> ColumnElement[Any]:
-    """One JSON object of name, value pairs; a function takes at most 100 arguments, so long ones are joined."""
-    parts = [func.jsonb_build_object(*pairs[n:n + 100], type_=JSONB()) for n in range(0, len(pairs), 100)]
-    whole: ColumnElement[Any] = parts[0]
-    for part in parts[1:]:
-        whole = whole.op("||")(part)
-    return func.jsonb_strip_nulls(whole)
 
 
 def _about(plan: WritePlan, new: CTE) -> dict[str, ColumnElement[Any]]:

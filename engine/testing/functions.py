@@ -2,7 +2,8 @@
 
 Of each function: its examples give what they say; a blank argument makes the call blank unless the function looks at
 blanks (`strict`); no typed input makes PostgreSQL raise (`total`); value and error agree (`guard`); the value is of the
-declared type and size (`result`); and the call can be indexed where the declaration says that it lasts (`volatility`).
+declared type and size (`result`); no argument is written more often than declared (`copies`); and the call can be
+indexed where the declaration says that it lasts (`volatility`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from sqlalchemy import select
 
 from engine.sql import expression
 from engine.sql.expression import Environment
+from engine.sql.source_row import SourceRow
 from engine.sql.statement import bare_text, compile_statement
+from engine.testing import copies
 from engine.testing.calls import Call, scope_of, typed_calls
 from engine.testing.database import Database, PostgresError
 from engine.testing.survey import SHOWN, strict, survey, unwritten
-from engine.testing.world import CONTEXT, RECORD, ZONE, Row, world
+from engine.testing.world import CONTEXT, RECORD, ZONE, row_of, world
 from metamodel.formula import typed
 from metamodel.formula.check import check
 from metamodel.formula.diagnostics import FormulaError
@@ -106,6 +109,7 @@ def checks_of(function: Function | Aggregation) -> Iterator[Check]:
     yield Check(f"{name} result", lambda database: _lines(survey(database, function).result))
     if strict(function) and function.params:
         yield Check(f"{name} strict", lambda database: _lines(survey(database, function).strict))
+    yield Check(f"{name} copies", lambda database: _copies(database, function))
     if isinstance(function, Function):
         yield Check(f"{name} volatility", lambda database: _volatility(database, function))
 
@@ -135,7 +139,7 @@ def run_example(database: Database, function: Function | Aggregation, example: s
     if checked.tree is None:
         return f"{text}: {next(d.message for d in checked.diagnostics if not d.warning)}"
     here = world(database)
-    query = select(expression.value(checked.tree, here.row), expression.error(checked.tree, here.row))
+    query = select(*expression.outcome(checked.tree, here.row))
     if isinstance(function, Aggregation):
         query = query.select_from(here.table).where(here.row.field(FIRST) == sql.whole(1))
     statement = compile_statement(query)
@@ -150,6 +154,21 @@ def run_example(database: Database, function: Function | Aggregation, example: s
         return f'"{example}" does not say what is expected: write = value, -> NULL, -> error or -> #CODE'
     fits = code is not None if wanted == "error" else given == (wanted or "TRUE")
     return "" if fits else f"{text} is {given}, not {wanted or 'TRUE'}"
+
+
+# -- copies ---------------------------------------------------------------------------------------------------------
+
+
+def _copies(database: Database, function: Function | Aggregation) -> str:
+    here = world(database)
+    made = typed_calls(function, here.rows)
+    found: dict[str, None] = {}
+    for call in (*made.over_columns, *made.with_literals):
+        try:
+            found.update(dict.fromkeys(copies.faults(call.node, here.row)))
+        except Exception as error:  # a lowering is anybody's code
+            return unwritten(call, error)
+    return _lines(list(found))
 
 
 # -- volatility -----------------------------------------------------------------------------------------------------
@@ -167,7 +186,7 @@ def _volatility(database: Database, function: Function) -> str:
             faults.append(f"{call.text} is {found}, but {function.name} is declared {function.volatility}")
         if found not in LASTING:
             continue
-        rows = (Row(Environment(zone, database.case_collation), here.table) for zone in ZONES)
+        rows = [row_of(Environment(zone, database.case_collation)) for zone in ZONES]
         try:
             here_and_there = [_keys(call, row) for row in rows]
         except Exception as error:  # a lowering is anybody's code
@@ -184,10 +203,9 @@ def _volatility(database: Database, function: Function) -> str:
 ZONES = (ZONE, ELSEWHERE)
 
 
-def _keys(call: Call, row: Row) -> list[str]:
+def _keys(call: Call, row: SourceRow) -> list[str]:
     """What an index over the call would hold: its value and its error."""
-    columns = (expression.value(call.node, row), expression.error(call.node, row))
-    return [bare_text(column) for column in columns]
+    return [bare_text(column) for column in expression.outcome(call.node, row)]
 
 
 def _unindexable(database: Database, keys: list[tuple[Call, str]]) -> list[str]:

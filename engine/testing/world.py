@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause
 
 from engine.base.context import OPERATOR, Context
 from engine.release.release import TableRef
-from engine.sql import expression
 from engine.sql.columns import SQL_TYPES, of, qualified
-from engine.sql.expression import Environment, Lowered
-from engine.sql.statement import slot
+from engine.sql.expression import Environment
+from engine.sql.source_row import SourceRow
 from engine.testing.database import Database
 from metamodel.formula import limits, typed
-from metamodel.formula.functions import sql
-from metamodel.formula.functions.guard import held
 from metamodel.formula.scope import ChildShape, FieldShape, FunctionShape, Organisation
 from metamodel.formula.types import Type
 
@@ -170,7 +166,7 @@ class World:
 
     def __init__(self, database: Database) -> None:
         self.database, self.rows = database, rows()
-        self.row = Row(Environment(ZONE, database.case_collation), self.table)
+        self.row = row_of(Environment(ZONE, database.case_collation))
         shown = ", ".join(f"{name} {_postgres(of)}" for name, of in SHAPES.items())
         database.execute("SET statement_timeout = '30s'")
         database.execute(f"CREATE TEMPORARY TABLE world ({shown}); CREATE TEMPORARY TABLE empty (LIKE pg_temp.world)")
@@ -195,53 +191,17 @@ def _postgres(of: Type) -> str:
     return f"{names.get(of.element.kind, 'numeric')}[]" if of.kind == "list" else names.get(of.kind, "numeric")
 
 
-def _sql_type(of: Type) -> Any:
-    return ARRAY(SQL_TYPES[of.element.kind]) if of.kind == "list" else SQL_TYPES[of.kind]
+def row_of(environment: Environment) -> SourceRow:
+    """A row of the world; the old image of a record is the record."""
+    return SourceRow(environment, World.table, _children)
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of the world as `expression.Row`; the old image of a record is the record."""
-
-    environment: Environment
-    source: FromClause
-    outer: Row | None = None
-    depth: int = 0
-
-    def field(self, node: typed.Field) -> ColumnElement[Any]:
-        """A column of this row or of one around it."""
-        row = self
-        for _ in range(node.level):
-            assert row.outer is not None
-            row = row.outer
-        return of(row.source, node.name, _sql_type(node.type))
-
-    def property(self, node: typed.Property) -> ColumnElement[Any]:
-        """Options have no properties here."""
-        return sql.constant(None, node.type)
-
-    def system(self, node: typed.System) -> ColumnElement[Any]:
-        """A slot of the statement."""
-        return slot(node.name, SQL_TYPES[node.type.kind])
-
-    def param(self, node: typed.Param) -> ColumnElement[Any]:
-        """Literals stay where they are."""
-        raise AssertionError("nothing is lifted here")
-
-    def aggregate(self, node: typed.Aggregate) -> Lowered:
-        """The aggregate in a subquery over the child records, or over every record."""
-        inner = Row(self.environment, World.table.alias(f"c{self.depth}"), self, self.depth + 1)
-        made = expression.aggregate(node, inner)
-        identity = Type("reference", nullable=False)
-        where = [] if node.via is None else [
-            of(inner.source, node.via, _sql_type(identity)) == of(self.source, "id", _sql_type(identity))
-        ]  # fmt: skip
-
-        def over(found: ColumnElement[Any]) -> Any:
-            query = select(found).select_from(inner.source).where(*where).correlate_except(inner.source)
-            return type_coerce(query.scalar_subquery(), found.type)
-
-        return replace(made, value=over(made.value), guard=held(over(made.guard.code)) if made.guard else None)
+def _children(row: SourceRow, node: typed.Aggregate) -> tuple[FromClause, tuple[ColumnElement[bool], ...]]:
+    """The child records, or every record."""
+    rows = World.table.alias()
+    if node.via is None:
+        return rows, ()
+    return rows, (of(rows, node.via, SQL_TYPES["reference"]) == of(row.source, "id", SQL_TYPES["reference"]),)
 
 
 def literal(family: str, value: Any) -> str | None:

@@ -13,7 +13,7 @@ def describer(model: Model, locale: str = "en") -> Describer:
     def describe(kind: str, owner: str, name: str) -> Described:
         if kind == "field" and owner in model.objects and name in model.objects[owner].fields:
             f = model.objects[owner].fields[name]
-            return Described(in_locale(f.label, locale), in_locale(f.help, locale), f.type)
+            return Described(in_locale(f.label, locale), in_locale(f.help, locale))
         if kind == "child" and name in model.children.get(owner, {}):
             return Described(in_locale(model.objects[model.children[owner][name].object].plural, locale))
         if kind == "option" and owner in model.processes and name in model.processes[owner].stages:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from metamodel.build import USER
 from metamodel.model import Model
@@ -67,19 +67,19 @@ def _inline(body: Body) -> str:
     return f"{body.name}.{body.path[1]}"
 
 
-def _of_process(body: Body) -> str:
-    found = body.model.processes.get(body.name)
-    return found.object if found else ""
+def _object_of(declared: Callable[[Model], Mapping[str, Any]]) -> Owner:
+    """The object that a declaration says it is of."""
+
+    def owner(body: Body) -> str:
+        found = declared(body.model).get(body.name)
+        return found.object if found else ""
+
+    return owner
 
 
-def _of_workflow(body: Body) -> str:
-    found = body.model.workflows.get(body.name)
-    return found.object if found else ""
-
-
-def _of_seed(body: Body) -> str:
-    found = body.model.seeds.get(body.name)
-    return found.object if found else ""
+_of_process = _object_of(lambda model: model.processes)
+_of_workflow = _object_of(lambda model: model.workflows)
+_of_seed = _object_of(lambda model: model.seeds)
 
 
 def _created(body: Body) -> str:

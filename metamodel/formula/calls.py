@@ -57,14 +57,12 @@ def call(c: Checker, n: ast.Call, frame: Frame) -> typed.Node:
     except BrokenPlugin as error:
         return c.fail("E305", n, f"the function {n.name} can not be used: {error}")
     if found is None or (found.operator and not found.aliases):
-        return _unknown(c, n, over)
+        return _unknown(c, n, over, frame)
     if c.scope.where not in found.contexts:
         return c.fail("E401", n, f"{found.name} is not available in a {c.scope.where}")
     c.refer(replace(n, end=n.start + len(n.name)), "function", "", found.name)
     args = _arguments(c, found, n, frame)
-    if args is None or any(arg.type.kind == "error" for arg in args):
-        return POISON
-    return apply(c, found, args)
+    return POISON if args is None else apply(c, found, args)
 
 
 def _declared(c: Checker, shape: FunctionShape, n: ast.Call, frame: Frame) -> typed.Node:
@@ -79,15 +77,10 @@ def _declared(c: Checker, shape: FunctionShape, n: ast.Call, frame: Frame) -> ty
         return POISON
     if sum(f.body.depth for f in (*c.calling, shape) if f.body) > limits.DEPTH:
         return c.fail("E602", n, f"{name} calls too many functions that call others")
-    outer = c.bound, c.calling, c.current
-    problems, parts, references = len(c.problems), len(c.parts), len(c.references)
+    outer = c.bound, c.calling
     c.bound, c.calling = given, (*c.calling, shape)
-    made = c.node(shape.body, Frame((), measure=False))
-    c.bound, c.calling, c.current = outer
-    # What is known of the body belongs to the body's text, not to this one.
-    del c.parts[parts:], c.references[references:]
-    wrong = [d for d in c.problems[problems:] if not d.warning]
-    del c.problems[problems:]
+    made, wrong = _elsewhere(c, shape.body)
+    c.bound, c.calling = outer
     size, depth = typed.extent(made, c.extents)
     if c.visits > limits.WEIGHT or size > limits.WEIGHT or depth > limits.DEPTH:
         if c.calling:
@@ -99,6 +92,15 @@ def _declared(c: Checker, shape: FunctionShape, n: ast.Call, frame: Frame) -> ty
             return c.fail(wrong[0].code, n, wrong[0].message, wrong[0].hint)
         return c.fail("E316", n, f"in {name}: {wrong[0].message}", wrong[0].hint)
     return c.at(made, n)
+
+
+def _elsewhere(c: Checker, part: ast.Node) -> tuple[typed.Node, list[Diagnostic]]:
+    """A part of a function's declaration, and its errors. What is known of it belongs to its own text, not to this."""
+    problems, parts, references = len(c.problems), len(c.parts), len(c.references)
+    made = c.node(part, Frame((), measure=False))
+    wrong = [d for d in c.problems[problems:] if not d.warning]
+    del c.problems[problems:], c.parts[parts:], c.references[references:]
+    return made, wrong
 
 
 def _bind(c: Checker, shape: FunctionShape, n: ast.Call, frame: Frame) -> dict[str, typed.Node] | None:
@@ -118,19 +120,22 @@ def _bind(c: Checker, shape: FunctionShape, n: ast.Call, frame: Frame) -> dict[s
         return None
     made = {}
     for p in shape.params:
-        part = given.get(p.name) or p.default
-        assert part is not None
-        typed_ = c.node(part, frame if p.name in given else Frame((), measure=False))
+        part = given.get(p.name)
+        typed_ = c.node(part, frame) if part else _elsewhere(c, p.default)[0] if p.default else POISON
         if typed_.type.kind != "error":
-            typed_ = c.expected(typed_, p.type.blank(), part)
+            typed_ = c.expected(typed_, p.type, part or n)
         # The formula was checked with the declared kind of number, so that is what it gets.
         kind = p.type.kind if typed_.type.number else typed_.type.kind
         made[p.name] = c.at(replace(typed_, type=replace(typed_.type, kind=kind)), typed_)
     return made
 
 
-def _unknown(c: Checker, n: ast.Call, over: Aggregation | None) -> typed.Node:
+def _unknown(c: Checker, n: ast.Call, over: Aggregation | None, frame: Frame) -> typed.Node:
     if over is not None:
+        if not n.args:
+            return c.fail("E205", n, f"{over.name} has the wrong arguments", f"such as {' or '.join(over.examples)}")
+        if not over.whole and isinstance(n.args[0], ast.Path) and c.node(n.args[0], frame).type.kind == "error":
+            return POISON
         return c.fail("E312", n, f"{over.name} needs a set of records", f"such as {over.examples[0]}")
     hint = did_you_mean(n.name, [*names(), *map(str.upper, c.scope.schema.functions)])
     if hint is None and "." in n.name:
@@ -155,7 +160,7 @@ def _arguments(c: Checker, found: Function, n: ast.Call, frame: Frame) -> tuple[
         c.fail(
             "E205",
             n,
-            f"{found.name} takes {_count(least, most)}, here are {len(n.args) + len(n.named)}",
+            f"{found.signature.partition('(')[0]} takes {_count(least, most)}, here are {len(n.args) + len(n.named)}",
             found.signature,
         )
         for part in given:
@@ -287,10 +292,8 @@ def param_at(found: Function, index: int) -> Param:
 
 
 def _null_as(param: Param) -> Type:
-    for kind in ("decimal", "text", "date"):
-        if kind in param.kinds:
-            return Type(kind)
-    return Type(sorted(param.kinds)[0])
+    kind = next((k for k in ("decimal", "text", "date") if k in param.kinds), sorted(param.kinds)[0])
+    return Type(kind, nullable=kind != "boolean")
 
 
 def _kinds(param: Param) -> str:

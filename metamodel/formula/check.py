@@ -71,29 +71,24 @@ def check(
     """Type a formula. `expect` is the type its place needs; with `lift_literals` each literal becomes a `Param` whose
     value stands in `values`, so that formulas of one shape give equal trees; `blanks="zero"` reads every number of
     the record that may be blank as 0, unless it is asked for blanks itself or stands inside an aggregate."""
-    checker = _Checker(scope, lift_literals, blanks)
+    checker = _Checker(scope, blanks)
     frame = Frame((scope.row,) if scope.row else (), measure=scope.rows is not None)
     made = checker.node(tree, frame)
     if expect is not None:
-        made = checker.expected(made, Type(expect) if isinstance(expect, str) else expect, tree)
+        made = checker.expected(made, Type(expect, expect != "boolean") if isinstance(expect, str) else expect, tree)
     if all(d.warning for d in checker.problems) and weight(made) > limits.WEIGHT:
         checker.fail("E605", tree, "the formula is too much work for the database", "move parts into formula fields")
     problems = tuple(sorted(checker.problems, key=lambda d: (d.start, d.end)))
-    known = tuple(checker.parts), tuple(checker.references)
-    if not all(d.warning for d in problems):
-        return Checked(None, (), problems, *known)
-    if lift_literals:
-        made, values = _lift(made, checker)
-        return Checked(made, values, problems, *known)
-    return Checked(made, (), problems, *known)
+    right = all(d.warning for d in problems)
+    lifted, values = _lift(made) if right and lift_literals else (made, ())
+    return Checked(lifted if right else None, values, problems, tuple(checker.parts), tuple(checker.references))
 
 
 class _Checker:
     """One run: it keeps the problems found, and where each typed part was written."""
 
-    def __init__(self, scope: Scope, lift: bool, blanks: Blanks) -> None:
+    def __init__(self, scope: Scope, blanks: Blanks) -> None:
         self.scope = scope
-        self.lift = lift
         self.zero = blanks == "zero"
         self.bound: Mapping[str, typed.Node] = {n: typed.Field(of, (), "", n) for n, of in scope.params.items()}
         self.calling: tuple[FunctionShape, ...] = ()
@@ -131,7 +126,11 @@ class _Checker:
     def fit(self, node: typed.Node, wanted: Type) -> typed.Node:
         kind = node.type.kind
         if kind == "null" and wanted.kind not in ("null", "error"):
-            blank = replace(node, type=replace(wanted, nullable=True, inexact=False))
+            # A condition is never blank: where one stands it is FALSE.
+            settled = wanted == BOOLEAN
+            blank = replace(node, type=replace(wanted, nullable=not settled, inexact=False))
+            if settled and isinstance(blank, typed.Literal):
+                blank = replace(blank, value=False)
             if isinstance(blank, typed.Call):
                 parts = tuple(self.fit(arg, wanted) if arg.type.kind == "null" else arg for arg in blank.args)
                 blank = replace(blank, args=parts)
@@ -189,7 +188,8 @@ class _Checker:
         if not self.scope.old or self.scope.row is None:
             return self.fail("E402", self.current, "there is no old record here", "only rules of a change know it")
         if node is None:
-            return typed.Field(Type("reference", of=self.scope.row), (), self.scope.row, "id", image="old")
+            made = self.record()
+            return replace(made, image="old", type=made.type.blank()) if isinstance(made, typed.Field) else made
         if not isinstance(node, typed.Field) or node.path or node.level or len(self.frame.objects) != 1:
             return self.fail("E204", node, "this must be a field of the record itself")
         of = node.type if node.type.kind == "boolean" else node.type.blank()
@@ -201,8 +201,9 @@ class _Checker:
         at, name = len(self.frame.objects) - 1, self.frame.objects[-1]
         return typed.Field(Type("reference", nullable=False, of=name), (), name, "id", at)
 
-    def user(self, name: str) -> typed.Node:
-        return paths.user(self, self.current, name)
+    def user(self, name: typed.Node | None) -> typed.Node:
+        shown = str(name.value) if isinstance(name, typed.Literal) else "id"
+        return paths.user(self, self.places.get(id(name), self.current), shown)
 
     def outward(self, node: typed.Node) -> typed.Node:
         if self.frame.measure and not self.frame.objects:
@@ -253,28 +254,28 @@ class _Checker:
                 return calls.call(self, n, frame)
             case ast.Unary(op="+"):
                 made = self.node(n.operand, frame)
-                if not made.type.number and made.type.kind not in ("duration", "error"):
+                if not made.type.number and made.type.kind not in ("duration", "null", "error"):
                     return self.fail("E201", made, f"+ can not stand before {made.type}")
                 return made
             case ast.Unary():
                 made = self.node(n.operand, frame)
                 if n.op == "not":
                     self.blank_order(n.operand, made)
-                return self.operator("neg" if n.op == "-" else n.op, n, made)
+                return self.call("neg" if n.op == "-" else n.op, made)
             case ast.Binary():
                 if n.op == "^" and isinstance(n.left, ast.Unary) and n.left.op == "-" and _bare(n.left):
                     shown = "the sign binds tighter than ^: this is the power of a negative number"
                     self.warn("W101", n, shown, "write (-x)^y or -(x^y)")
                 args = (self.node(n.left, frame), self.node(n.right, frame))
-                return self.operator("concat" if n.op == "&" else n.op, n, *args)
+                return self.call("concat" if n.op == "&" else n.op, *args)
             case ast.Logic():
-                return self.operator(n.op, n, *(self.node(item, frame) for item in n.items))
+                return self.call(n.op, *(self.node(item, frame) for item in n.items))
             case ast.In():
                 items = [self.node(item, frame) for item in n.items]
-                made = self.operator("in", n, self.node(n.operand, frame), *items)
-                return self.operator("not", n, made) if n.negated else made
+                made = self.call("in", self.node(n.operand, frame), *items)
+                return self.call("not", made) if n.negated else made
         assert isinstance(n, ast.List)
-        return self.operator("list", n, *(self.node(item, frame) for item in n.items))
+        return self.call("list", *(self.node(item, frame) for item in n.items))
 
     def blank_order(self, n: ast.Node, made: typed.Node) -> None:
         """Warn of `NOT a < b`, which is TRUE where a or b is blank, unlike `a >= b`."""
@@ -282,9 +283,6 @@ class _Checker:
         if compared and any(arg.type.nullable for arg in typed.children(made)):
             shown = "the comparison is FALSE where an operand is blank, so its opposite is TRUE there"
             self.warn("W120", n, shown, "turn the comparison round (a >= b for NOT a < b), or ask ISBLANK too")
-
-    def operator(self, name: str, n: ast.Node, *args: typed.Node) -> typed.Node:
-        return POISON if any(arg.type.kind == "error" for arg in args) else self.call(name, *args)
 
     def literal(self, n: ast.Literal) -> typed.Node:
         value = n.value
@@ -341,14 +339,15 @@ def _wider(a: Type, b: Type) -> Type | None:
     return a if a.kind == b.kind and a.of == b.of and a.kind != "set" else None
 
 
-def _lift(tree: typed.Node, checker: _Checker) -> tuple[typed.Node, tuple[Value, ...]]:
+def _lift(tree: typed.Node) -> tuple[typed.Node, tuple[Value, ...]]:
     """The tree with its literals lifted out, numbered from left to right as they are met."""
     values: list[Value] = []
 
     def change(node: typed.Node, constant: bool = False) -> typed.Node:
         if isinstance(node, typed.Literal):
             local = isinstance(node.value, datetime) and node.value.tzinfo is None
-            if constant or local or node.value is None or node.type.kind in KEPT:
+            large = node.size[0] > limits.FIELD_DIGITS or node.size[1] > limits.SCALE
+            if constant or local or large or node.value is None or node.type.kind in KEPT:
                 return node
             values.append(node.value)
             return typed.Param(node.type.blank(False), len(values) - 1)

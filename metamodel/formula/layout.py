@@ -14,10 +14,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path as File
 from typing import Any, Literal, TypeAlias
 
 from lark import Lark, Token, Transformer
+
+from metamodel.formula.parse import reader
 
 WIDTH = 100
 INDENT = 2
@@ -81,8 +82,7 @@ def lay_out(text: str) -> str:
 
 @cache
 def _parser() -> Lark:
-    grammar = File(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", transformer=_Layout(), maybe_placeholders=False)
+    return reader(_Layout())
 
 
 # -- tokens -> a document -------------------------------------------------------------------------------------------
@@ -248,11 +248,6 @@ class _Page:
         self.last = ""
         self.pending = ""
 
-    @property
-    def next(self) -> int:
-        """The column where the next word will stand."""
-        return len(self.pending) - 1 if "\n" in self.pending else self.column + len(self.pending)
-
     def line(self, indent: int) -> None:
         self.pending = "\n" + " " * indent
 
@@ -265,9 +260,7 @@ class _Page:
         self.pending = self.pending or " "
 
     def put(self, text: str) -> None:
-        gap = self.pending if self.last else ""
-        if gap == " " and (self.last in TIGHT_AFTER or text[0] in TIGHT_BEFORE):
-            gap = ""
+        gap = "" if self.pending == " " and _tight(self.last, text) else self.pending if self.last else ""
         self.out += (gap, text)
         whole = gap + text
         self.column = len(whole) - whole.rfind("\n") - 1 if "\n" in whole else self.column + len(whole)
@@ -278,6 +271,11 @@ class _Page:
             (self.line(indent) if comment.alone else self.space())
             self.put(comment.text)
             (self.line(indent) if comment.alone or comment.text.startswith("//") else self.space())
+
+
+def _tight(last: str, text: str) -> bool:
+    """Whether no space stands between what ends so and a text."""
+    return not last or last in TIGHT_AFTER or text[0] in TIGHT_BEFORE
 
 
 def _render(doc: Doc) -> str:
@@ -301,18 +299,27 @@ def _render(doc: Doc) -> str:
             case Nest():
                 todo += [(indent + INDENT, flat, inner) for inner in reversed(part.parts)]
             case Group():
-                whole = flat or _fits(page.next, indent, part, todo)
+                whole = flat or _fits(page, indent, part, todo)
                 todo += [(indent, whole, inner) for inner in reversed(part.parts)]
             case _:
                 todo += [(indent, flat, inner) for inner in reversed(part)]
     return "".join(page.out)
 
 
-def _fits(column: int, indent: int, group: Group, rest: Sequence[Task]) -> bool:
+def _fits(page: _Page, indent: int, group: Group, rest: Sequence[Task]) -> bool:
     """Whether the group on one line, with what follows it up to the next line, ends within the width. A comment that
     ends its line may stand before the group or at its end only."""
     todo: list[Task] = [(indent, True, group)]
-    left, behind, begun, ended = WIDTH - column, len(rest), False, False
+    left, last, spaced = WIDTH - page.column, page.last, page.pending == " "
+    if "\n" in page.pending:
+        left, last = WIDTH - len(page.pending) + 1, ""
+    behind, begun, ended = len(rest), False, False
+
+    def put(text: str, space: bool) -> None:
+        nonlocal left, last, spaced
+        left -= len(text) + (space and not _tight(last, text))
+        last, spaced = text[-1], False
+
     while left >= 0:
         if not todo:
             if ended or not behind:
@@ -322,26 +329,29 @@ def _fits(column: int, indent: int, group: Group, rest: Sequence[Task]) -> bool:
         indent, flat, part = todo.pop()
         match part:
             case str():
-                left -= len(part)
+                spaced |= bool(part)
             case Word():
                 for comment in part.before:
                     if not _ends_line(comment):
-                        left -= len(comment.text) + 1
+                        put(comment.text, True)
+                        spaced = True
                     elif begun or ended:
                         return left >= 0 and behind < len(rest)
                     else:
-                        left = WIDTH - indent
+                        left, last = WIDTH - indent, ""
                 if ended:
                     return left >= 0 and behind < len(rest)
                 begun = True
-                left -= len(part.text)
+                put(part.text, spaced)
                 for comment in part.after:
                     ended = ended or _ends_line(comment)
-                    left -= 0 if ended else len(comment.text) + 1
+                    if not ended:
+                        put(comment.text, True)
+                        spaced = True
             case Break():
                 if not flat:
                     return True
-                left -= len(part.flat)
+                spaced |= bool(part.flat)
             case Nest() | Group():
                 todo += [(indent, flat, inner) for inner in reversed(part.parts)]
             case _:

@@ -12,8 +12,9 @@ from metamodel.formula import ast
 class Relations(Protocol):
     """What lookups and child sets lead to."""
 
-    def leads(self, obj: str, name: str) -> str | None:
-        """The object that a lookup or child set of `obj` leads to, None where the name is neither."""
+    def leads(self, obj: str, name: str) -> tuple[str, bool] | None:
+        """The object that a lookup or child set of `obj` leads to, and whether it is a set; None where the name is
+        neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,10 @@ class Mention:
 
 RECORD = ("this", "old", "prior")
 """Names of the record that the formula belongs to."""
-Rows = tuple[tuple[str, tuple[str, ...]], ...]
-"""The rows that names may mean, innermost first: their object, and how they are reached from the record."""
+Reached = tuple[str, tuple[str, ...]]
+"""The object of some rows, and how they are reached from the record."""
+Rows = tuple[Reached, ...]
+"""The rows that names may mean, innermost first."""
 
 
 def mentions(tree: ast.Node, obj: str, relations: Relations) -> Iterator[Mention]:
@@ -47,23 +50,24 @@ def _mentions(node: ast.Node, rows: Rows, relations: Relations) -> Iterator[Ment
         yield from _mentions(part, rows if n == 0 else inner, relations)
         if n == 0 and isinstance(node, ast.Call) and isinstance(part, ast.Path):
             # Behind a set, the arguments of an aggregate are written over its rows.
-            reached = _follow(part, rows, relations)
-            inner = (reached[-1], *rows) if reached[-1][1] != rows[0][1] else rows
+            reached, many = _follow(part, rows, relations)
+            inner = (reached[-1], *rows) if many else rows
 
 
-def _follow(path: ast.Path, rows: Rows, relations: Relations) -> list[tuple[str, tuple[str, ...]]]:
-    """The rows before each step of a path, as far as it leads, and behind its last relation."""
-    reached = [_first(path, rows)]
+def _follow(path: ast.Path, rows: Rows, relations: Relations) -> tuple[list[Reached], bool]:
+    """The rows before each step of a path, as far as it leads, and behind its last relation; whether by a set."""
+    reached, many = [_first(path, rows)], False
     for step in _steps(path):
         obj, via = reached[-1]
         target = relations.leads(obj, step.name.lower())
         if target is None:
             break
-        reached.append((target, (*via, step.name.lower())))
-    return reached
+        reached.append((target[0], (*via, step.name.lower())))
+        many |= target[1]
+    return reached, many
 
 
-def _first(path: ast.Path, rows: Rows) -> tuple[str, tuple[str, ...]]:
+def _first(path: ast.Path, rows: Rows) -> Reached:
     name = path.steps[0].name.lower()
     return rows[-1] if name in RECORD else ("user", ()) if name == "$user" else rows[0]
 
@@ -73,7 +77,7 @@ def _steps(path: ast.Path) -> tuple[ast.Step, ...]:
 
 
 def _path(path: ast.Path, rows: Rows, relations: Relations) -> Iterator[Mention]:
-    reached = _follow(path, rows, relations)
+    reached, _ = _follow(path, rows, relations)
     for n, step in enumerate(_steps(path)[: len(reached)]):
         obj, via = reached[n]
         yield Mention(obj, step.name.lower(), via, step.start, step.start + len(step.name))

@@ -7,9 +7,10 @@ tree is built, so that no later pass can meet a tree that is too deep for Python
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
 from pathlib import Path as File
@@ -67,9 +68,16 @@ def fail(code: str, start: int, end: int, message: str, hint: str | None = None)
 
 @cache
 def grammar() -> Lark:
-    """The one parser; also asked which symbols may follow a text."""
+    """The parser of formulas; also asked which symbols may follow a text."""
+    return reader(_Build())
+
+
+def reader(transformer: Transformer[Token, Any]) -> Lark:
+    """A parser of the one grammar that makes of each rule what the transformer says. Names, units and digits are
+    ASCII; without the flag `(?i)s` would take the long s for one."""
     rules = File(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(rules, parser="lalr", lexer="contextual", transformer=_Build(), maybe_placeholders=False)
+    return Lark(rules, parser="lalr", lexer="contextual", transformer=transformer, maybe_placeholders=False,
+                g_regex_flags=re.ASCII)  # fmt: skip
 
 
 def _check_size(tree: ast.Node) -> None:
@@ -242,10 +250,14 @@ def _unquote(token: Token) -> str:
                 f"unknown escape {body[at : at + 2]}",
                 r"known are \n \t \\ \" \' \uXXXX; write \\ for a backslash",
             )
-    text = "".join(out).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if "\0" in text or "\ufffd" in text:
+    try:
+        text = "".join(out).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
         fail("E104", start, token.end_pos or 0, "the text holds a character that can not be stored")
-    return text
+    # What fields hold is in this form too.
+    return unicodedata.normalize("NFC", text)
 
 
 def _number(token: str) -> int | Decimal:
@@ -255,12 +267,19 @@ def _number(token: str) -> int | Decimal:
     return int(value) if value == value.to_integral_value() and "." not in token else value
 
 
+def _datetime(token: str) -> datetime:
+    value = datetime.fromisoformat(token[1:])
+    if value.tzinfo is not None:
+        value.astimezone(UTC)  # an error where the instant is in no year that can be written
+    return value
+
+
 READERS: dict[str, Callable[[Token], Any]] = {
     "number": _number,
     "text": _unquote,
     "date": lambda token: date.fromisoformat(token[1:]),
     "time": lambda token: time.fromisoformat(token[1:]),
-    "datetime": lambda token: datetime.fromisoformat(token[1:]),
+    "datetime": _datetime,
     "boolean": lambda token: token.lower() == "true",
     "null": lambda token: None,
 }

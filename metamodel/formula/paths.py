@@ -61,12 +61,23 @@ class Checker(Protocol):
 
 def value(c: Checker, path: ast.Path, frame: Frame) -> typed.Node:
     """The scalar that a path means."""
+    made = _value(c, path, frame)
+    return made if made.type.kind == "error" else _filtered(c, path.steps) or made
+
+
+def _filtered(c: Checker, steps: tuple[ast.Step, ...]) -> typed.Node | None:
+    """The problem of a filter on a step that is no set."""
+    found = next((step.filter for step in steps if step.filter is not None), None)
+    return c.fail("E314", found, "only a set of records can be filtered") if found is not None else None
+
+
+def _value(c: Checker, path: ast.Path, frame: Frame) -> typed.Node:
     first, rest = path.steps[0], path.steps[1:]
     name = first.name.lower()
     if name.startswith("$"):
         return _system(c, path)
     if name in ("old", "prior") and rest and not _own(c, frame, name):
-        if not c.scope.old:
+        if not c.scope.old or not frame.objects:
             return c.fail("E402", first, "there is no old record here", "only rules of a change know it")
         made = _walk(c, frame, rest, len(frame.objects) - 1)
         return c.old(made) if isinstance(made, typed.Field) and len(rest) == 1 else _old_rest(c, made, rest)
@@ -129,21 +140,21 @@ def rows(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
     if not frame.objects or steps[0].name.startswith("$"):
         return None
     if steps[0].name.lower() == "this":
-        if len(frame.objects) > 1:
-            found = _find_set(c, frame.objects[-1], steps[1:])
-            return c.fail("E313", path, "sets of `this` can not be aggregated inside another set") if found else None
         steps = steps[1:]
+        if len(frame.objects) > 1:
+            found = _find_set(c, frame.objects[-1], steps)
+            return c.fail("E313", path, "sets of `this` can not be aggregated inside another set") if found else None
     found = _find_set(c, frame.objects[0], steps)
     if found is None:
         return None
     at, child = found
+    if wrong := _filtered(c, path.steps[: len(path.steps) - len(steps) + at]):
+        return wrong
     hops = tuple(step.name.lower() for step in steps[:at])
     if len(hops) > limits.HOPS:
         return c.fail("E310", path, f"the path has {len(hops)} hops", f"at most {limits.HOPS}")
     start = frame.objects[0]
     for step in steps[:at]:
-        if step.filter is not None:
-            return c.fail("E314", step.filter, "only a set of records can be filtered")
         shape = c.scope.schema.object(start)
         assert shape is not None
         c.refer(step, "field", start, step.name.lower())
@@ -156,7 +167,8 @@ def every(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
     """All rows of the object that a path begins with; None where there is no such object."""
     first = path.steps[0]
     name = first.name.lower()
-    if first.name.startswith("$") or c.scope.schema.object(name) is None:
+    shape = c.scope.schema.object(name)
+    if first.name.startswith("$") or shape is None or not shape.fields:
         return None
     if frame.measure and not frame.objects:
         return c.fail("E405", first, "there is no single record here", "use it inside an aggregate")
@@ -205,7 +217,10 @@ def _set(
                 "a set can not be reached through another set in one path",
                 f"aggregate twice, such as SUM({relation or 'rows'}, SUM({rest[0].name}.field))",
             )
-        value = c.at(_walk(c, inner, rest, 0), replace(rest[-1], start=rest[0].start))
+        value = _walk(c, inner, rest, 0)
+        if value.type.kind != "error":
+            value = _filtered(c, rest) or value
+        value = c.at(value, replace(rest[-1], start=rest[0].start))
     return Rows(hops, relation, name, via, where, value)
 
 
@@ -217,8 +232,6 @@ def _walk(c: Checker, frame: Frame, steps: tuple[ast.Step, ...], level: int) -> 
         shape = c.scope.schema.object(name)
         if shape is None:
             return c.fail("E302", step, f'unknown object "{name}"')
-        if step.filter is not None and step.name.lower() in shape.fields:
-            return c.fail("E314", step.filter, "only a set of records can be filtered")
         found = shape.fields.get(step.name.lower())
         if found is None:
             return _unknown(c, step, shape, frame)

@@ -32,6 +32,13 @@ class Literal(Node):
 
     value: Value
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many digits a number has before and after the point, at least 1 and 0."""
+        number = Decimal(self.value) if isinstance(self.value, int | Decimal) else Decimal(0)
+        exponent = number.as_tuple().exponent
+        return max(number.adjusted() + 1, 1), max(-exponent, 0) if isinstance(exponent, int) else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Param(Node):

@@ -37,7 +37,7 @@ def _weigh(node: typed.Node, known: Known) -> tuple[int, int]:
     if isinstance(node, typed.Aggregate):
         over = aggregate(node.function)
         assert over is not None
-        return 1 + over.copies * values, guards + (values if over.errors else 0)
+        return 1 + over.copies * values, guards
     return 1 + values, guards
 
 

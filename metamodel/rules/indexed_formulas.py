@@ -93,7 +93,7 @@ def _call_bytes(model: Model, node: Call) -> int | None:
     known = [size for size in of_text if size is not None]
     if node.function in ("LEFT", "RIGHT", "MID") and isinstance(count := node.args[-1], Literal):
         cut = max(int(Decimal(str(count.value or 0))), 0) * CHARACTER_BYTES
-        return min(cut, *known)
+        return min((cut, *known))
     if node.function == "TEXT" and not of_text:
         return CHARACTER_BYTES * 64
     if len(known) < len(of_text):

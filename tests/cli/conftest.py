@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def cli(
 
     def run(*arguments: Any, stdin: str = "") -> Result:
         monkeypatch.setattr(sys, "argv", ["fieldwright", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", _Stdin(stdin))
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(stdin.encode()), encoding="utf-8"))
         capsys.readouterr()
         try:
             main()
@@ -60,15 +61,3 @@ def cli(
     yield run
     structlog.configure(**logging)
 
-
-class _Stdin:
-    """A pipe with one text in it."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = iter(text.splitlines(keepends=True))
-
-    def readline(self) -> str:
-        return next(self._lines, "")
-
-    def isatty(self) -> bool:
-        return False

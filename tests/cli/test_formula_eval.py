@@ -71,6 +71,23 @@ def test_a_file_of_questions_is_answered_line_by_line(cli: Cli, tmp_path: Path) 
     assert all("invalid" in answer for answer in answers[6:])
 
 
+def test_no_line_costs_the_others(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    bad = [
+        b'{"expr": "\xff"}', b'{"expr": "x", "inputs": {"\\ud800": 1}}', b"[" * 100_000, b'{"expr": "1", "timezone": 5}',
+        b'{"expr": "1", "inputs": {"x": 1e9999999999999999999}}', b'{"expr": "1", "blanks": "none"}', b"[]",
+    ]  # fmt: skip
+    good = b'{"expr": "1", "inputs": null, "blanks": null, "now": null, "timezone": null}'
+    file.write_bytes(b"\n".join([b'\xef\xbb\xbf{"expr": "1"}\r', *bad, b'{"expr": "\\ud800"}', good]))
+    made = cli("formula", "eval", "--batch", file)
+    first, *refused, wrong, last = map(json.loads, made.out.splitlines())
+    assert first == last == {"type": "number", "value": "1"} and wrong["compile_error"]["kind"] == "syntax"
+    assert len(refused) == len(bad) and all("invalid" in answer for answer in refused), refused
+    assert made.code == 0 and not made.err
+    piped = cli("formula", "eval", "--batch", "-", stdin='{"expr": "\'é\'"}\n\n{"expr": "x"}\n')
+    assert piped.out.splitlines()[0] == '{"type": "text", "value": "é"}' and "E301" in piped.out.splitlines()[1]
+
+
 def test_a_record_tells_why(cli: Cli, tmp_path: Path) -> None:
     assert cli("new", "pack", "kiosk", "--folder", tmp_path / "k", "--object", "sale").code == 0
     assert cli("apply", tmp_path / "k", "--yes").code == 0

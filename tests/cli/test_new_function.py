@@ -46,7 +46,9 @@ def outcome(project: Path, site: Path, url: str) -> tuple[int, str]:
 
 def test_it_passes_its_tests_as_it_is_made(project: Path, tmp_path: Path, url: str) -> None:
     code, said = outcome(project, installed(project, tmp_path / "site"), url)
-    assert code == 0 and "10 passed" in said, said
+    assert code == 0 and "11 passed" in said, said
+    shown = run("-m", "engine.cli.main", "formula", "functions", "ACME.share", cwd=project, path=tmp_path / "site")
+    assert shown.returncode == 0 and shown.stdout.startswith("acme.SHARE(part, whole)\n\nHow much of"), shown
 
 
 @pytest.mark.parametrize("fault", BROKEN)

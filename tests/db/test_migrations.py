@@ -13,7 +13,10 @@ from engine.db import execute, jobs, migrations
 from engine.db.pool import connect, open_pool
 from engine.db.sqlstate import Violations
 
-CONTROL = ["0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"]
+CONTROL = [
+    *("0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"),
+    "0006_formula_finance",
+]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
 }  # fmt: skip

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -15,6 +15,7 @@ from engine.base.context import OPERATOR, Context
 from engine.lifecycle.apply import apply
 from engine.plan.request import RecordWrite
 from engine.records.write import write
+from tests.engine.attic import Attic, settled
 from tests.engine.support import PACK, ROLES, TENANT, Yard
 from tests.tenancy import load_folder, opened
 
@@ -44,3 +45,9 @@ async def yard(yard_url: str) -> AsyncIterator[Yard]:
             written = await write(rt, Context(OPERATOR, TENANT), release, request)
             users[name] = {"id": UUID(int=written.changed[0][0].int), "name": name, "title": title}
         yield Yard(rt, release, users)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[Attic]:
+    async with settled(database_url, tmp_path / "attic", f"attic_{uuid4().hex[:8]}") as made:
+        yield made

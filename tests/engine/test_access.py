@@ -112,6 +112,13 @@ async def test_an_unreadable_field_does_not_exist(yard: Yard, query: dict[str, A
     assert refused.faults[0].detail.startswith(words), refused.faults[0].detail
 
 
+@pytest.mark.parametrize("where", ['LOOKUP({}.id, name, name) = "x"', "COUNT({}) = 1", 'HASPERMISSION("{}.read")'])
+async def test_an_unreadable_object_does_not_exist(yard: Yard, where: str) -> None:
+    hidden, missing = [await yard.refused(yard.listed("job", "worker", where=where.format(o))) for o in ("screw", "nails")]
+    assert hidden.code == missing.code == "query.invalid"
+    assert hidden.detail.replace("screw", "nails") == missing.detail
+
+
 async def test_measures_and_groups_of_what_is_readable_only(yard: Yard) -> None:
     for by, measure in (
         ({"s": "secret"}, "COUNT(rows)"),
@@ -161,6 +168,19 @@ async def test_children_are_those_that_the_reader_may_see(yard: Yard) -> None:
     assert (await yard.get("job", job, "boss", "priced"))["priced"] == 7
     assert len(await yard.listed("job", "worker", where='SUM(parts.price) = 2 AND name = "n"')) == 1
     assert await yard.codes(yard.update("job", job, "worker", cost=6)) == {"record.rule"}
+
+
+async def test_a_set_tells_no_more_than_the_lookup_behind_it(yard: Yard) -> None:
+    """One grant shows the row, another one the lookup of some rows: the other rows are in no set."""
+    site = await yard.create("site", name="of a set", zone="far")
+    given = await yard.create("job", name="given", site=str(site), who=mine(yard, "boss"))
+    own = await yard.create("job", name="own", who=mine(yard, "worker"))
+    actor = yard.actor("worker", "worker", "stranger")
+    assert (await yard.get("job", given, actor, "who"))["who"] is None
+    assert (await yard.get("job", own, actor, "who"))["who"] == mine(yard, "worker")
+    for where in ('COUNT(jobs_given[name IN ("given", "own")]) > 0', 'EXISTS(jobs_given[name = "given" OR name = "own"])'):
+        all_, seen = [await yard.listed("user", who, fields=("name",), where=where) for who in ("boss", actor)]
+        assert {row["name"] for row in all_} == {"boss", "worker"} and seen == [{"name": "worker"}]
 
 
 async def test_references_to_what_the_writer_can_not_see(yard: Yard) -> None:

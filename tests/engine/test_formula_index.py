@@ -88,9 +88,9 @@ class Store:
         """The plan of the statement that answers the query, with the caller's values as its parameters."""
         rights = self.rt.rights(actor, self.release)
         asked = RecordQuery(object="good", fields=("name", "price"), **{"limit": 20, **query})
-        planned = plan_read(asked, rights, Names(self.release, rights), cursor)
+        planned = plan_read(asked, rights, Names(self.release, rights), cursor and tuple(text is None for text in cursor))
         statement = read_statement(planned.plan, self.rt.collation)
-        args = statement.arguments(Context(actor, self.release.tenant), planned.values)
+        args = statement.arguments(Context(actor, self.release.tenant), planned.behind(cursor or ()))
         return "\n".join(row[0] for row in await self.sql("EXPLAIN (ANALYZE, COSTS OFF) " + statement.text, *args))
 
     async def indexes(self) -> set[str]:
@@ -144,7 +144,7 @@ async def test_the_index_serves(full: Store, field: str, query: dict[str, Any]) 
     shown = await full.explained(**query)
     assert f"good__{field}__" in shown and "Seq Scan" not in shown, shown
     if "order" in query:
-        assert "Sort Key" not in shown.split("CTE Scan")[0] or "Index Scan" in shown, shown
+        assert "Sort Key" not in shown.split("CTE Scan")[0], shown
 
 
 async def test_a_reader_of_some_rows_has_the_index_too(full: Store) -> None:

@@ -33,11 +33,11 @@ def release() -> Release:
     return make("yard", "t_yard", 1, loaded.data, None, model=loaded.model)
 
 
-def _read(roles: tuple[str, ...], cursor: list[str | None] | None = None, **query: object) -> Callable[[Release], str]:
+def _read(roles: tuple[str, ...], after: tuple[bool, ...] | None = None, **query: object) -> Callable[[Release], str]:
     def text(release: Release) -> str:
         rights = Rights(release, roles)
         asked = RecordQuery(object="job", **query)  # type: ignore[arg-type]
-        return read_statement(plan_read(asked, rights, Names(release, rights), cursor).plan, None).text
+        return read_statement(plan_read(asked, rights, Names(release, rights), after).plan, None).text
 
     return text
 
@@ -67,7 +67,7 @@ PLANS: dict[str, Callable[[Release], str]] = {
     "read_single": _read(("boss",), single=True, fields=("id", "name", "total", "site.name")),
     "read_page": _read(("boss",), fields=("id", "name"), where="cost > 40 AND kind = 'small'", order=("-due",)),
     "read_page_behind_cursor": _read(
-        ("boss",), ["2026-01-01", "00000000-0000-7000-8000-000000000001"], fields=("id",), order=("due",)
+        ("boss",), (False, False), fields=("id",), order=("due",)
     ),
     "read_page_with_access": _read(
         ("worker",), fields=("id", "site.name", "priced"), where="site.zone = 'north'", count=True

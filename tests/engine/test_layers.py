@@ -34,19 +34,23 @@ def _formula(text: str, **more: Any) -> dict[str, Any]:
 def _documents() -> list[Mapping[str, Any]]:
     doubled = {"d0": _formula("a + 1")} | {f"d{n}": _formula(f"d{n - 1} + d{n - 1}") for n in range(1, 21)}
     long = {"s0": _formula("a + 1")} | {f"s{n}": _formula(f"s{n - 1} + 1") for n in range(1, 121)}
+    paired = {"p0": _formula("a + 1"), "p1": _formula("p0 + a")}
+    paired |= {f"p{n}": _formula(f"p{n - 1} + p{n - 2}") for n in range(2, 61)}
     heavy = "(a * b + 1) * (a * b + 2) * (a * b + 3) / b"
     sheet = {
         "name": {"type": "text", "label": "n"},
         "a": {"type": "decimal", "label": "a"},
         "b": {"type": "decimal", "label": "b"},
         "top": {"type": "lookup", "to": "sheet", "reverse": "below", "label": "t"},
-        **doubled, **long,
+        **doubled, **long, **paired,
+        **{f"e{n}": _formula(f"a / (b - {n})") for n in range(60)},
         "heavy": _formula(heavy),
         "twice": _formula("heavy + heavy"),
         "caught": _formula("IFERROR(heavy, -1) + IFERROR(heavy, -2)"),
         "flag": _formula("heavy > 10 AND heavy < 1000"),
         "not_flag": _formula("NOT flag AND NOT flag"),
         "above": _formula("top.heavy + top.heavy"),
+        "paired": {"type": "rollup", "formula": "SUM(below.p60)", "stored": True, "label": "c"},
         "bigger": {"type": "rollup", "formula": "COUNT(parts[size > this.heavy])", "label": "c"},
         "total": {"type": "rollup", "formula": "SUM(parts.loaded) + SUM(parts.loaded)", "label": "c"},
     }  # fmt: skip
@@ -61,6 +65,8 @@ def _documents() -> list[Mapping[str, Any]]:
         {"kind": "pack", "name": TENANT, "version": "1.0.0", "language": 1, "label": "Layers", "depends": {"core": ">=0.1"}},
         {"kind": "object", "name": "sheet", "label": "Sheet", "title": "name", "fields": sheet},
         {"kind": "object", "name": "part", "label": "Part", "title": "name", "fields": part},
+        {"kind": "role", "name": "whole", "label": "Whole", "objects": {"sheet": {"read": True}}},
+        {"kind": "role", "name": "part", "label": "Part", "objects": {"sheet": {"read": {"where": "a > 1", "fields": ["a"]}}}},
     ]
 
 
@@ -117,6 +123,21 @@ async def test_twenty_doublings_plan_and_run_in_milliseconds(sheets: Sheets) -> 
     began = time.perf_counter()
     assert _numbers(await sheets.rows("d20"), "d20") == [2.0 * 2**20, 3.0 * 2**20, 4.0 * 2**20]
     assert time.perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize("roles", [(), ("whole", "part")], ids=["operator", "reader"])
+async def test_sixty_on_the_two_before_plan_in_milliseconds(sheets: Sheets, roles: tuple[str, ...]) -> None:
+    rights = Rights(sheets.release, roles, not roles)
+    began = time.perf_counter()
+    plan_read(RecordQuery(object="sheet", fields=("p60",)), rights, Names(sheets.release, rights), None)
+    assert time.perf_counter() - began < 1
+
+
+async def test_the_errors_of_sixty_fields(sheets: Sheets) -> None:
+    """A function of PostgreSQL takes at most 100 arguments."""
+    fields = tuple(f"e{n}" for n in range(60))
+    first, second, third = await sheets.rows(*fields, errors=True)
+    assert first["_errors"] == {"e2": "DIV0"} and second["_errors"] == {"e0": "DIV0"} and third["_errors"] == {}
 
 
 async def test_a_long_chain_does_not_nest(sheets: Sheets) -> None:

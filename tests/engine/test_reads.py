@@ -113,3 +113,11 @@ async def test_a_page_holds_so_many_at_most(yard: Yard) -> None:
     assert (len(decode(page.items)), page.next, page.total) == (40, None, None)
     page = await yard.page("job", where='memo = "paged"', limit=40, fields=("id",))
     assert page.next is None
+
+
+async def test_pages_behind_one_another_are_planned_once(yard: Yard) -> None:
+    await yard.many("node", [{"name": f"paged {n}"} for n in range(5)])
+    before = set(yard.rt.prepared.entries)
+    found = await yard.listed("node", where='BEGINS(name, "paged")', order=("name",), limit=1)
+    assert len(found) == 5
+    assert len(set(yard.rt.prepared.entries) - before) == 3, "the words of the cursor, the first page, all others"

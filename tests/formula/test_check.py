@@ -89,6 +89,12 @@ PROBLEMS = [
     ("COUNTDISTINCT(name)", "E312", 0, 19, "COUNTDISTINCT(lines"),
     ("SUM(client.projects.lines.price)", "E313", 20, 25, "SUM(projects, SUM(lines.field))"),
     ("client[active].region", "E314", 7, 13, None),
+    ("this[active].amount", "E314", 5, 11, None),
+    ("old[active].amount", "E314", 4, 10, None),
+    ("$user.region[active]", "E314", 13, 19, None),
+    ("stage.probability[active]", "E314", 18, 24, None),
+    ("SUM(lines.price[TRUE])", "E314", 16, 20, None),
+    ("COUNT(this[active].lines)", "E314", 11, 17, None),
     ("SUM(lines[price])", "E201", 10, 15, "compare"),
     ("SUM(lines.label)", "E204", 10, 15, None),
     ("SUM(lines[amount > 1].price)", "E301", 10, 16, "this.amount"),
@@ -154,6 +160,12 @@ def test_child_aggregate_forms_are_one() -> None:
 def test_old_forms_are_one() -> None:
     assert tree("old.stage") == tree("PRIORVALUE(stage)") == tree("prior.stage")
     assert tree("ISCHANGED(stage)") == tree("stage <> old.stage")
+
+
+def test_inside_a_set_it_is_the_record_around_that_is_new() -> None:
+    made = tree("COUNT(lines[ISNEW()])")
+    assert isinstance(made, typed.Aggregate)
+    assert [(n.name, n.level, n.image) for n in typed.walk(made) if isinstance(n, typed.Field)] == [("id", 1, "old")]
 
 
 def test_names_do_not_mind_case() -> None:

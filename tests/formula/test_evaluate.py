@@ -46,8 +46,17 @@ VALUES: list[tuple[str, dict[str, Any], Any]] = [
     ("COUNT(lines[amount > this.least])", {"least": n(2), "lines": [{"amount": n("1.5")}, {"amount": n(3)}]}, ("number", "1")),
     ("COUNT(lines)", {"lines": []}, ("number", "0")),
     ("LAST(lines.label, amount)", {"lines": [{"amount": 1, "label": "a"}, {"amount": 1, "label": "b"}]}, ("text", "b")),
+    ("NOT FIRST(lines[amount > 9].paid, amount)", {"lines": [{"amount": 1, "paid": True}]}, ("bool", True)),
     ("X + y", {"x": 1, "Y": 2}, ("number", "3")),
     ("NULL", {}, ("null", None)),
+    ("_ + id", {"_": 1, "id": n(2)}, ("number", "3")),
+    ("SUM(lines.id)", {"lines": [{"id": 1}, {"id": 1}]}, ("number", "2")),
+    ("SUM(inputs.type) + inputs2", {"inputs": [{"type": 1, "a": 1}, {"type": 2, "a": 1}], "inputs2": {"value": 1}}, ("number", "4")),
+    ('COUNT(lines[type = "fee"])', {"lines": [{"type": "fee", "a": 1}, {"type": "tax", "a": 2}]}, ("number", "1")),
+    ("a" * 63, {"a" * 63: 5}, ("number", "5")),
+    ("SUM(x.a) + y", {"x": [{"a": n(None)}, {"a": 4}], "y": {"type": "integer", "value": "7"}}, ("number", "11")),
+    ("x", {"x": [n("1"), n(None)]}, ("list", ["1", None])),
+    ("LISTSIZE(x)", {"x": {"type": "list", "value": None}}, ("number", "0")),
 ]  # fmt: skip
 
 
@@ -60,16 +69,19 @@ async def test_values(conn: Connection, text: str, inputs: dict[str, Any], expec
     ("text", "code"),
     [("1/0", "DIV0"), ("SQRT(-1)", "NUM"), ('VALUE("x")', "VALUE"), ("DATE(10000, 1, 1)", "DATE"),
      ("SUM(lines, 1 / amount)", "DIV0"), ("IF(1/0 = 1, SQRT(-1), 2)", "DIV0"), ("SQRT(-1) + 1/0", "NUM"),
-     ("IF(TRUE, SQRT(-1), 1/0)", "NUM"), ("1/0 = 1 OR SQRT(-1) = 1", "DIV0"), ("IFERROR(1/0, SQRT(-1))", "NUM")],
+     ("large * large", "OVERFLOW"), ("large ^ 2", "OVERFLOW"), ("1 / (small * small)", "OVERFLOW"),
+     ("LISTAT(larges, 1) * large", "OVERFLOW"), ("IF(TRUE, SQRT(-1), 1/0)", "NUM"), ("1/0 = 1 OR SQRT(-1) = 1", "DIV0"), ("IFERROR(1/0, SQRT(-1))", "NUM")],
 )  # fmt: skip
 async def test_errors_have_codes(conn: Connection, text: str, code: str) -> None:
     rows = [{"amount": n(0)}, {"amount": n(1)}]
-    assert await answer(conn, None, Question(text, {"lines": rows})) == {"error": code}
+    inputs = {"lines": rows, "large": n("1e60"), "small": n("1e-60"), "larges": {"type": "list", "value": [n("1e60")]}}
+    assert await answer(conn, None, Question(text, inputs)) == {"error": code}
 
 
 @pytest.mark.parametrize(
     ("text", "code", "kind"),
     [("IF(", "E107", "syntax"), ("x +", "E109", "syntax"), ("y", "E301", "unknown_field"), ("LEN()", "E205", "arity"),
+     ("MEDIAN()", "E205", "arity"), ("AND()", "E205", "arity"), ("COUNT(y)", "E301", "unknown_field"), ("COUNT(x)", "E312", "type"),
      ("NOSUCH(1)", "E303", "unknown_function"), ('x + "a"', "E201", "type"), ("(" * 120 + "1" + ")" * 120, "E602", "syntax")],
 )  # fmt: skip
 async def test_problems_have_kinds(conn: Connection, text: str, code: str, kind: str) -> None:
@@ -115,7 +127,18 @@ async def test_every_part_tells_its_value(conn: Connection) -> None:
     [({"x": n("abc")}, "x: 'abc' is not a decimal"), ({"x": n("Infinity")}, "is not a decimal"),
      ({"x": {"type": "money2", "value": 1}}, "known are"), ({"1x": n(1)}, "is not a name"),
      ({"x": {"type": "date", "value": "2024-02-30"}}, "is not a date"), ({"x": {"type": "text", "value": "a\0"}}, "is not a text"),
-     ({"lines": [{"a": n(1)}, {"a": {"type": "text", "value": "b"}}]}, "in one row")],
+     ({"lines": [{"a": n(1)}, {"a": {"type": "text", "value": "b"}}]}, "in one row"),
+     ({"x": 1, "X": [{"a": 1}]}, '"x" is given twice'), ({"lines": [{"a": 1, "A": 2}]}, '"a" is given twice'),
+     ({"a" * 64: 1}, "is not a name: 1 to 63"), ({f"x{i}": 1 for i in range(1_001)}, "more than 1,000 inputs"),
+     ({"lines": [{f"x{i}": 1 for i in range(j, j + 9)} for j in range(999)]}, "rows of lines have more than 1,000"),
+     ({"x": n("1_000")}, "is not a decimal"), ({"x": n("1e100")}, "is not a decimal of at most 100 digits"),
+     ({"x": n("1e-101")}, "is not a decimal"), ({"x": {"type": "integer", "value": 2**63}}, "is not an integer of 64"),
+     ({"x": {"type": "text", "value": "a" * 65_537}}, "[(]65,539 characters[)] is not a text of at most 65,536"),
+     ({"x": {"type": "time", "value": "10:00+02:00"}}, "is not a time such as"), ({"x": {"a": 1}}, "x is not an input"),
+     ({"x": {"type": ["number"], "value": 1}}, "known are"), ({"x": [{"a": 1}, 5]}, "an item of x is not an input"),
+     ({"x": {"type": "list", "value": [{"type": "number"}, "a"]}}, "'a' is not a decimal"),
+     ({"lines": [{"inner": [{"a": 1}]}]}, "an item of inner is not an input"), ({"x": [["a"]]}, "list of lists"),
+     ({"x": list(range(1_001))}, "more than 1,000 items"), ({"x": {"type": "list", "of": 5, "value": [1]}}, "known are")],
 )  # fmt: skip
 async def test_bad_inputs_are_told(conn: Connection, inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
@@ -125,3 +148,11 @@ async def test_bad_inputs_are_told(conn: Connection, inputs: dict[str, Any], mes
 async def test_an_unknown_zone_is_told(conn: Connection) -> None:
     with pytest.raises(InvalidInput, match="no time zone"):
         await answer(conn, None, Question("1", timezone="Europe/Nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone"), [("9999-12-31T23:00:00+00:00", "Asia/Shanghai"), ("0001-01-01T00:00:00+14:00", "UTC")]
+)
+async def test_a_moment_outside_of_the_years_is_told(conn: Connection, moment: str, zone: str) -> None:
+    with pytest.raises(InvalidInput, match="years 1 to 9999"):
+        await answer(conn, None, Question("TODAY()", now=datetime.fromisoformat(moment), timezone=zone))

@@ -73,6 +73,7 @@ def comments(text: str) -> list[list[str]]:
 @example("a +\n/* x */ // y\n b")
 @example("(a) + if(a_rather_long_name_of_a_field_to_fill_the_line OR a_rather_long_name_of_a_field_to_fill_the_line\n/* a */ // b\n, b)")
 @example("-\n/* c */ a")
+@example("(amount) + sum(lines\n/* a */ /* b */\n[ (amount) + /**/a_rather_long_name_of_a_field_to_fill_the_line ] . /**/price)")
 @example("/* a */ /* b */\nx\n/* c */ /* d */")
 def test_the_formula_stays_and_a_second_time_changes_nothing(formula: str) -> None:
     before = parse(formula)

@@ -95,6 +95,13 @@ FAULTS: dict[str, tuple[Function | Aggregation, str, str]] = {
     "is longer than it says": (
         strict(lambda site, a: a.concat(sql.text("xyz")), T, returns=TEXT), "result", "characters, but its `size` says",
     ),
+    "repeats its argument": (
+        strict(lambda site, a: sql.num(a) * sql.num(a), size=lambda site: (80, 36)), "copies", "writes an argument 2 times in its value and 0",
+    ),
+    "repeats its argument in an error": (
+        strict(lambda site, a: sql.num(a), errors={"NUM": lambda site, a: (a > a + sql.whole(1)) & (a > sql.whole(0))}),
+        "copies", "1 times in its value and 3 times in its errors",
+    ),
     "is random": (strict(lambda site, a: sql.num(a) + cast(func.random(), Numeric)), "volatility", "functions in index expression"),
     "reads the session's zone": (strict(lambda site, a: cast(a, sql.SQL_TYPES["date"]), INSTANT, returns=DATE), "volatility", "functions in index expression"),
     "depends on the tenant's zone": (
@@ -102,6 +109,10 @@ FAULTS: dict[str, tuple[Function | Aggregation, str, str]] = {
     ),
     "reads the clock": (
         rewritten("fault.F", "fault", N)(lambda c, args: System(DATETIME.blank(False), "now")), "volatility", "is stable, but fault.F is declared immutable",
+    ),
+    "repeats its argument as an aggregate": (
+        _aggregate(lambda site, over: over.rows(func.max(over.values[0])) - over.rows(func.min(over.values[0]))),
+        "of a set copies", "writes an argument 2 times",
     ),
     "overflows as an aggregate": (
         _aggregate(lambda site, over: over.rows(func.max(cast(over.values[0], sql.SQL_TYPES["integer"])))), "of a set total", "raises 22003",

@@ -257,11 +257,12 @@ BY_INDEX = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("column", "formula"), [(c, f) for c, formulas in BY_INDEX.items() for f in formulas])
-@pytest.mark.parametrize("lifted", [False, True])
+# A caller's whole number is added to as a number of any size, which no bigint index holds.
+@pytest.mark.parametrize(
+    ("column", "formula", "lifted"),
+    [(c, f, lifted) for c, found in BY_INDEX.items() for f in found for lifted in (False, True) if not (lifted and c == "units")],
+)
 def test_an_index_serves(database: Database, column: str, formula: str, lifted: bool) -> None:
-    if lifted and column == "units":
-        pytest.skip("a caller's whole number is added to as a number of any size, which no bigint index holds")
     checked = check(parse(formula), QUERY, lift_literals=lifted)
     assert checked.tree is not None
     text, slots = statement(expression.condition(sargable(checked.tree), Slots()))

@@ -218,6 +218,12 @@ def test_fixes(wrong: str, right: str) -> None:
     assert wrong[: fix.start] + fix.text + wrong[fix.end :] == right
 
 
+def test_a_name_that_stands_for_itself_is_given_where_it_stands() -> None:
+    assert [(ref.start, ref.end, ref.name) for ref in service.names("USER(region)", ROW)] == [
+        (0, 4, "USER"), (5, 11, "region"),
+    ]  # fmt: skip
+
+
 def test_names_are_given_where_they_stand() -> None:
     text = "SUM(lines[price > this.Amount].quantity) + ROUND(old.amount) // amount"
     found = [(text[ref.start : ref.end], ref.kind, ref.owner) for ref in service.names(text, ROW)]

@@ -192,7 +192,8 @@ def present(rows: Rows, rate: Any) -> Any:
         return None
     if rate == -1:
         return "#DIV0"
-    return near(sum(Fraction(value) / (1 + Fraction(rate)) ** n for n, value in enumerate(values, 1)))
+    exact = sum((Fraction(value) / (1 + Fraction(rate)) ** n for n, value in enumerate(values, 1)), Fraction(0))
+    return near(exact) if abs(exact) < 10**100 else "#OVERFLOW"
 
 
 def frequent(values: Sequence[Any]) -> Any:
@@ -270,6 +271,9 @@ ORACLES: dict[str, Oracle] = {
     "GEOMEAN(lines, quantity + 1)": lambda rows, p: geometric([q + 1 for q in known(rows, "quantity")]),
     "NPV(10%, lines.price, number)": lambda rows, p: present(rows, Decimal("0.1")),
     "NPV(factor, lines, price, number)": lambda rows, p: present(rows, p["factor"]),
+    "NPV(units - 0.999999999999999999, lines.price, number)": lambda rows, p: present(
+        rows, None if p["units"] is None else p["units"] - Decimal("0.999999999999999999")
+    ),
     'TEXTJOIN(", ", lines.label)': lambda rows, p: texts(rows, ", ", "id"),
     "TEXTJOIN(name, lines.label, number)": lambda rows, p: texts(rows, p["name"], "number"),
     "LISTSIZE(COLLECT(lines.label))": lambda rows, p: sum(row["label"] is not None for row in rows),
@@ -395,6 +399,7 @@ def test_measures_over_the_rows_themselves(database: Database, data: list[dict[s
         "CORREL(amount, rate)": correlation(rates),
         "COUNT(rows) - COUNT(amount)": len(data) - len(amounts),
         "MAX(SUM(units), 7)": max(sum(known(data, "units")), 7),
+        "LISTSIZE(UNIQUE([COUNT(rows), SUM(rows, 1)]))": 1,
     }
     row = Columns()
     for formula, value in expected.items():

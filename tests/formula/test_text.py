@@ -49,7 +49,7 @@ def test_an_identifier_is_made_in_defaults_and_workflows() -> None:
         assert check(parse("UUID()"), Scope(SCHEMA, where, row="project")).tree is not None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("pattern", ["[^*]+", "[$*]x", r"\[a\]", r"[\]a]{2,}", "(?:ab|c)*", r"\d{3}-\w+", "a*?", "^a$"])
+@pytest.mark.parametrize("pattern", ["[^*]+", "[$*]x", r"\[a\]", r"[\]a]{2,}", "(?:ab|c)*", r"\d{3}-\w+", "a*?", "^a$", "[a-c-]", "[-a-c]"])
 def test_pattern_in_the_subset(pattern: str) -> None:
     assert pattern_problem(pattern) is None
 
@@ -68,6 +68,8 @@ def test_pattern_in_the_subset(pattern: str) -> None:
         "[a",
         "a\\",
         "***:a",
+        "[a-c-e]",
+        r"[0-9-\w]",
         "a" * 501,
     ],
 )

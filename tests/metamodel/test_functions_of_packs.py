@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sample_packs import issues_of, load_text
 
+from metamodel.formula.check import check
+from metamodel.formula.parse import parse
+from metamodel.formula.scope import Scope
+from metamodel.formula.service import names
 from metamodel.model_schema import ModelSchema
 
 ITEM = """\
@@ -86,6 +91,8 @@ def test_what_does_not_fit_is_told_at_the_call(tmp_path: Path, call: str, code: 
         (PORTION.replace("{type: money}", "{type: money, default: 1}").replace(", default: 50%", ""), "M230", "part has no default"),
         (PORTION.replace("type: money", "type: mony"), "S105", ""),
         (PORTION.replace("+ 1", "+ PORTION(whole)"), "E315", "PORTION -> PORTION"),
+        (PORTION.replace("50%", "'name'"), "E301", 'unknown name "name"'),
+        (PORTION.replace("+ 1", "+ old.amount"), "E402", "no old record"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_function_is_told_where_it_is_declared(
@@ -96,9 +103,26 @@ def test_what_is_wrong_with_a_function_is_told_where_it_is_declared(
     assert found[0].where and found[0].where.line > 8
 
 
-def test_a_wrong_function_is_told_once(tmp_path: Path) -> None:
-    found = issues_of(tmp_path, field("PORTION(amount)", PORTION.replace("whole * part", "whole * prt")))
+@pytest.mark.parametrize("wrong", [("whole * part", "whole * prt"), ("50%", "prt")])
+def test_a_wrong_function_is_told_once(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    found = issues_of(tmp_path, field("PORTION(amount)", PORTION.replace(*wrong)))
     assert [issue.code for issue in found] == ["E301"]
+
+
+def test_what_a_function_names_is_not_named_by_its_call(tmp_path: Path) -> None:
+    of_user = PORTION.replace("50%", "LEN($user.name)").replace("percent", "integer")
+    schema = ModelSchema(load_text(tmp_path, field("PORTION(amount)", of_user)).model)
+    found = names("PORTION(amount)", Scope(schema, "field", row="item"))
+    assert [(ref.start, ref.name) for ref in found] == [(0, "PORTION"), (8, "amount")]
+
+
+def test_a_function_without_a_record_is_checked_where_its_pack_is_wrong(tmp_path: Path) -> None:
+    """An editor asks of packs that are not right yet."""
+    model = load_text(tmp_path, field("1")).model
+    wrong = replace(model.functions["portion"].formula, text="old.amount + whole")
+    model = replace(model, functions={"portion": replace(model.functions["portion"], formula=wrong)})
+    scope = Scope(ModelSchema(model), "rule", row="item", old=True)
+    assert [d.code for d in check(parse("PORTION(amount)"), scope).diagnostics] == ["E316"]
 
 
 def test_circles_and_towers_are_refused_soon(tmp_path: Path) -> None:

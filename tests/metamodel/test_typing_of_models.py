@@ -99,6 +99,21 @@ def test_a_circle_inside_a_set_and_around_it_is_told(tmp_path: Path) -> None:
     assert "item.a (roll-up via parts) -> item.b (formula) -> item.a" in issues[0].message
 
 
+def test_what_stands_behind_a_hop_is_a_field_of_the_record(tmp_path: Path) -> None:
+    text = ITEM + "  up: {type: lookup, to: user}\n  a: {type: formula, formula: 'IF(up.name = \"x\", b, 1)'}\n"
+    issues = issues_of(tmp_path, text + "  b: {type: formula, formula: 'MIN(amount, a)'}\n")
+    assert [i.code for i in issues] == ["M301"]
+    row = next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith("  a: "))
+    column = text.splitlines()[row - 1].index(", b,") + 3
+    assert f"case.yaml:{row}:{column};" in (issues[0].hint or "")
+
+
+def test_formulas_that_double_each_other_are_looked_at_once(tmp_path: Path) -> None:
+    text = ITEM + "  up: {type: lookup, to: item, reverse: parts}\n  f0: {type: formula, formula: amount}\n"
+    text += "".join(f"  f{n}: {{type: formula, formula: f{n - 1} + f{n - 1}}}\n" for n in range(1, 40))
+    assert not issues_of(tmp_path, text + "  x: {type: rollup, formula: SUM(parts.f39), stored: true}\n")
+
+
 def test_formulas_that_multiply_each_other_are_too_much_work(tmp_path: Path) -> None:
     """Each hop doubles the rows: there is no layer that could be shared."""
     text = ITEM + "  up: {type: lookup, to: item}\n  next: {type: lookup, to: item}\n  f0: {type: formula, formula: amount}\n"

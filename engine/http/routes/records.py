@@ -154,6 +154,8 @@ async def move_record(call: Call) -> Reply:
         try:
             return await _update(call, {**body.fields, name: body.to}, body.reason, None, conn)
         except Refused as refused:
+            if not refused.faults:
+                raise
             faults = [replace(fault, pointer=_in_move(fault, name)) for fault in refused.faults]
             raise Refused(refused.code, refused.detail, faults=faults) from refused
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metamodel.formula.functions import (
     aggregate,
+    annuity,
     bounds,
     composing,
     conditions,
@@ -23,7 +24,6 @@ from metamodel.formula.functions import (
     picklist,
     record,
     rounding,
-    settled,
     spans,
     statistics,
     text,
@@ -33,6 +33,7 @@ from metamodel.formula.functions import (
 
 __all__ = [
     "aggregate",
+    "annuity",
     "bounds",
     "composing",
     "conditions",
@@ -52,7 +53,6 @@ __all__ = [
     "picklist",
     "record",
     "rounding",
-    "settled",
     "spans",
     "statistics",
     "text",

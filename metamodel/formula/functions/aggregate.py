@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from sqlalchemy import Integer, Numeric, Text, case, func, literal_column, or_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -39,13 +40,18 @@ def row(name: str = "value", kinds: frozenset[Kind] = ANY, *, optional: bool = F
 
 
 def same(args: tuple[Node, ...]) -> Type:
-    """The type of the value; blank where there is no row."""
-    return args[0].type.blank()
+    """The type of the value; blank where there is no row, a condition FALSE."""
+    return args[0].type.blank(args[0].type.kind != "boolean")
+
+
+def mean(of: Type) -> Type:
+    """The type of a mean of such values."""
+    return (DECIMAL if of.kind == "integer" else of.blank()).rough()
 
 
 def averaged(args: tuple[Node, ...]) -> Type:
     """The type of a mean of the value."""
-    return (DECIMAL if args[0].type.kind == "integer" else args[0].type.blank()).rough()
+    return mean(args[0].type)
 
 
 def listed(args: tuple[Node, ...]) -> Type:
@@ -54,7 +60,10 @@ def listed(args: tuple[Node, ...]) -> Type:
     return Type("list", True, of.inexact, of.of, of.kind)
 
 
-def finish(name: str) -> Callable[[Builder, Aggregate, tuple[Node, ...]], Node]:
+Finish: TypeAlias = Callable[[Builder, Aggregate, "tuple[Node, ...]"], Node]
+
+
+def finish(name: str) -> Finish:
     """What an aggregate is whose result a function makes of what it collects and of the plain values."""
     return lambda c, made, values: c.call(name, made, *values)
 
@@ -72,6 +81,7 @@ def _size(over: Over, *also: Any) -> Column:
     SET,
     row(optional=True),
     returns=_count,
+    power=0,
     examples=("COUNT(lines)", "COUNT(lines[amount > 10])", "COUNT(lines.amount)"),
 )
 def count(site: Site, over: Over) -> Column:
@@ -79,7 +89,7 @@ def count(site: Site, over: Over) -> Column:
     return over.rows(func.count(over.values[0], type_=sql.SQL_TYPES["integer"])) if over.values else _size(over)
 
 
-@aggregation("COUNTDISTINCT", SET, row(), returns=_count, examples=("COUNTDISTINCT(lines.product)",))
+@aggregation("COUNTDISTINCT", SET, row(), returns=_count, power=0, examples=("COUNTDISTINCT(lines.product)",))
 def countdistinct(site: Site, over: Over) -> Column:
     """The number of different values."""
     value = sql.steady(over.values[0], site.args[0].type)
@@ -92,7 +102,7 @@ CONDITION = row("condition", frozenset({"boolean"}))
 @aggregation(
     "EXISTS",
     SET,
-    row("condition", frozenset({"boolean"}), optional=True),
+    replace(CONDITION, optional=True),
     returns=lambda args: BOOLEAN,
     examples=("EXISTS(lines[amount > 10])", "EXISTS(lines, amount > 10)"),
 )
@@ -174,7 +184,7 @@ def _end(name: str, param: Param, doc: str, example: str, *, last: bool, sure: b
 BY = row("by", PLAIN)
 for _name, _last, _doc in (
     ("FIRST", False, "The value of the first row in the order given; rows of blank order come last."),
-    ("LAST", True, "The value of the last row in the order given; rows of blank order are passed over."),
+    ("LAST", True, "The value of the last row in the order given; rows of blank order come before all others."),
 ):
     _end(_name, BY, _doc, f"{_name}(lines.amount, number)", last=_last, sure=False)
 for _name, _last, _word in (("ARGMAX", True, "greatest"), ("ARGMIN", False, "least")):
@@ -189,7 +199,7 @@ ORDER = row("by", PLAIN, optional=True)
 
 def _in_order(site: Site, over: Over) -> Column:
     order = [sql.ordered(over.values[1], site.args[1].type).asc().nulls_last()] if len(over.values) == 2 else []
-    return collected(over, over.values[0], *order)
+    return collected(over, sql.num(over.values[0]) if site.args[0].type.number else over.values[0], *order)
 
 
 @aggregation(
@@ -231,7 +241,7 @@ def textjoin(site: Site, over: Over) -> Column:
     Param("separator", frozenset({"text"})),
     returns=lambda args: TEXT,
     operator=True,
-    copies=(3, 6),
+    copies=(5, 3),
 )
 def joined(site: Site, texts: Lowered, separator: Lowered) -> Lowered:
     """The texts of a list with the separator between them."""
@@ -249,18 +259,7 @@ def _product(c: Builder, made: Aggregate, values: tuple[Node, ...]) -> Node:
     if product.type.kind == "error":
         return product
     total = AGGREGATES["SUM"]
-    return Aggregate(
-        total.returns((product,)),
-        total.name,
-        made.path,
-        made.relation,
-        made.object,
-        made.via,
-        made.where,
-        product,
-        None,
-        made.whole,
-    )
+    return replace(made, type=total.returns((product,)), function=total.name, value=product, by=None)
 
 
 @aggregation(

@@ -18,22 +18,24 @@ FIRST_YEAR, LAST_YEAR = 2000, 2050
 """The years whose holidays a calendar knows; before and after it only the week counts."""
 
 
-@cache
 def workdays(name: str) -> Workdays | None:
     """The working days of a country (`DE`) or a part of it (`US-CA`), by ISO 3166 codes in any case; None where there
     is no such calendar. Where a day of the weekend is worked instead of another one, it is a working day."""
     country, _, part = name.upper().partition("-")
     if country not in countries():
         return None
-    parts = _parts(country)
-    if part and part.casefold() not in parts:
+    known = _parts(country)
+    if part and part.casefold() not in known:
         return None
+    return _workdays(country, known[part.casefold()] if part else None)
+
+
+@cache
+def _workdays(country: str, part: str | None) -> Workdays:
     with warnings.catch_warnings():
         # A country whose holidays are known for fewer years says so.
         warnings.simplefilter("ignore")
-        known = holidays.country_holidays(
-            country, subdiv=parts[part.casefold()] if part else None, years=range(FIRST_YEAR, LAST_YEAR + 1)
-        )
+        known = holidays.country_holidays(country, subdiv=part, years=range(FIRST_YEAR, LAST_YEAR + 1))
         span = range((date(LAST_YEAR, 12, 31) - date(FIRST_YEAR, 1, 1)).days + 1)
         every = [date(FIRST_YEAR, 1, 1) + timedelta(n) for n in span]
         worked = {day for day in every if known.is_working_day(day)}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import Date, DateTime, case, cast, func, or_
+from sqlalchemy import Date, DateTime, case, cast, func
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import Column, Condition, Fails, Param, Site
@@ -54,29 +54,25 @@ def edges(zone: str) -> Edges:
     )
 
 
-def any_of(*conditions: Condition | None) -> Condition | None:
-    """TRUE where one of them is; None where there is none."""
-    found = [condition for condition in conditions if condition is not None]
-    return or_(*found) if found else None
+def known(site: Site, *columns: Column) -> list[Condition]:
+    """That those of the first arguments that may be blank are not."""
+    return [x.is_not(None) for x, arg in zip(columns, site.args, strict=False) if arg.type.nullable]
 
 
 def where_known(fails: Fails) -> Fails:
     """The error only where no argument is blank: a strict call is blank then, not an error."""
 
-    def known(site: Site, *columns: Column) -> Condition | None:
+    def checked(site: Site, *columns: Column) -> Condition | None:
         condition = fails(site, *columns)
-        if condition is None:
-            return None
-        blank = [x for x, arg in zip(columns, site.args, strict=True) if arg.type.nullable]
-        return sql.all_of(*(x.is_not(None) for x in blank), condition) if len(columns) > 1 else condition
+        return condition if condition is None or len(columns) < 2 else sql.all_of(*known(site, *columns), condition)
 
-    return known
+    return checked
 
 
 def unreadable(instant: Column, zone: str) -> Condition | None:
     """Where an instant's local date lies outside of the years 1 to 9999."""
     low, high = edges(zone).read
-    return any_of(
+    return sql.any_of(
         instant < sql.Constant(low, INSTANT) if low else None, instant >= sql.Constant(high, INSTANT) if high else None
     )
 
@@ -84,7 +80,7 @@ def unreadable(instant: Column, zone: str) -> Condition | None:
 def unwritable(stamp: Column, zone: str) -> Condition | None:
     """Where a local time is an instant outside of the years 1 to 9999."""
     low, high = edges(zone).write
-    return any_of(
+    return sql.any_of(
         stamp < sql.Constant(low, STAMP) if low else None, stamp >= sql.Constant(high, STAMP) if high else None
     )
 
@@ -132,6 +128,13 @@ def stamp(site: Site, column: Column) -> Column:
     return local(site, column) if instant(site) else cast(column, STAMP)
 
 
+def shifted(instant: Column, interval: Column) -> Column:
+    """An instant moved by an interval of seconds. As the local time in UTC, because only that is immutable for
+    PostgreSQL."""
+    moved = sql.in_zone(instant, "UTC").op("+", precedence=7, return_type=STAMP)(interval)
+    return write(moved, "UTC")
+
+
 def back(site: Site, moved: Column) -> Column:
     """A `timestamp` as what the first argument is."""
     return write(moved, site.environment.zone) if instant(site) else cast(moved, Date())
@@ -142,7 +145,7 @@ def lost(site: Site, column: Column, moved: Column) -> Condition | None:
     if not instant(site):
         return None
     zone = site.environment.zone
-    return any_of(unreadable(column, zone), unwritable(moved, zone))
+    return sql.any_of(unreadable(column, zone), unwritable(moved, zone))
 
 
 def plus(stamp: Column, *, months: Column | int = 0, days: Column | int = 0) -> Column:

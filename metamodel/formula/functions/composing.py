@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ARRAY, Integer, Text, case, cast, func
 from sqlalchemy.dialects.postgresql import array
 
+from metamodel.formula import limits
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.guard import Guard, first, raises
 from metamodel.formula.functions.registry import (
@@ -73,7 +74,7 @@ def _padded(name: str, doc: str, examples: tuple[str, ...]) -> None:
         errors={"LIMIT": fails},
         size=lambda site: (MAX, 0),
         examples=examples,
-        copies=(3, 2),
+        copies=(3, 1),
     )(lower)
 
 
@@ -110,7 +111,7 @@ def _grown(text: Column, old: Column, new: Column) -> Column:
         'SUBSTITUTE("a-b", "-", "") = "ab"',
         'SUBSTITUTE("a-b-c", "-", "+", 2) = "a-b+c"',
     ),
-    copies=(6, 6),
+    copies=(4, 3),
 )
 def substitute(site: Site, text: Lowered, old: Lowered, new: Lowered, nth: Lowered | None = None) -> Lowered:
     """Every occurrence of `old` replaced by `new`, or only the `nth`; a blank `new` removes it."""
@@ -165,6 +166,49 @@ def replace(site: Site, text: Lowered, start: Lowered, count: Lowered, new: Lowe
 # -- joined and split -------------------------------------------------------------------------------------------------
 
 
+def _text(c: Builder, arg: Node) -> Node:
+    return c.fit(arg, TEXT) if arg.type.kind in ("text", "null") else c.call("TEXT", arg)
+
+
+def _concat(c: Builder, args: tuple[Node, ...]) -> Node:
+    shown: list[Node] = []
+    for arg in args:
+        if isinstance(arg, Call) and arg.function == "concat":
+            shown.extend(arg.args)
+        else:
+            shown.append(_text(c, arg))
+    if any(arg.type.kind == "error" for arg in shown):
+        return Literal(ERROR, None)
+    return Call(TEXT.blank(all(arg.type.nullable for arg in shown)), "concat", tuple(shown))
+
+
+@lazy_function(
+    "concat",
+    "operators",
+    Param("text", repeat=True),
+    resolve=_concat,
+    volatility="zoned",
+    operator=True,
+    examples=('"a" & "b" = "ab"', '"a" & NULL = "a"', '1.50 & "x" = "1.5x"', 'NULL & "" -> NULL'),
+)
+def concat(site: Site, *parts: Lowered) -> Lowered:
+    """Texts joined; a blank counts as nothing. Numbers, dates and conditions are written as TEXT() writes them."""
+    value = sql.filled(parts[0].value, site.args[0].type.nullable)
+    for part, arg in zip(parts[1:], site.args[1:], strict=True):
+        value = value.concat(sql.filled(part.value, arg.type.nullable))
+    digits = sum(part.digits for part in parts)
+    guard = first(*(part.guard for part in parts))
+    value = sql.or_blank(value) if site.call.type.nullable else value
+    if digits > limits.JOINED_CHARACTERS:
+        lengths = [func.coalesce(length(part.value), sql.whole(0), type_=Integer()) for part in parts]
+        total = sum(lengths[1:], lengths[0])
+        long = total > sql.whole(MAX)
+        value = case((long, None), else_=value)
+        guard = first(guard, raises("LIMIT", long))
+        digits = MAX
+    return Lowered(value, guard, digits=digits)
+
+
 @rewritten(
     "CONCATENATE",
     "text",
@@ -188,10 +232,6 @@ def _joined(c: Builder, args: tuple[Node, ...]) -> Node:
     shown = tuple(listed) or tuple(_text(c, arg) for arg in values)
     failed = any(arg.type.kind == "error" for arg in shown)
     return Literal(ERROR, None) if failed else Call(TEXT, "TEXTJOIN", (*args[:2], *shown))
-
-
-def _text(c: Builder, arg: Node) -> Node:
-    return c.fit(arg, TEXT) if arg.type.kind in ("text", "null") else c.call("TEXT", arg)
 
 
 @lazy_function(

@@ -27,7 +27,7 @@ ORDERED = frozenset({"number", "text", "date", "datetime", "time", "duration", "
 
 def _compared(c: Builder, a: Node, b: Node, op: str) -> tuple[Node, Node] | None:
     """The two operands, literals fitted to the other side; None where they can not be compared (noted)."""
-    a, b = c.fit(a, b.type), c.fit(b, a.type)
+    a, b = c.fit(a, b.type.blank()), c.fit(b, a.type.blank())
     if "error" in (a.type.kind, b.type.kind):
         return None
     one, two = family(a.type), family(b.type)
@@ -79,12 +79,11 @@ def _order(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
     return resolve
 
 
-def _steady(site: Site, a: Column, b: Column) -> tuple[Column, Column]:
-    one, two = site.args[0].type, site.args[1].type
-    if one.kind == two.kind == "list" and one.element.kind != two.element.kind:
-        numbers = ARRAY(Numeric())
-        return cast(a, numbers), cast(b, numbers)
-    return sql.steady(a, one), sql.steady(b, two)
+def _steady(site: Site, *columns: Column) -> tuple[Column, ...]:
+    """The operands as they are compared: inexact numbers at the guard digits, lists of numbers of one type."""
+    if len({arg.type.element.kind for arg in site.args if arg.type.kind == "list"}) > 1:
+        return tuple(cast(column, ARRAY(Numeric())) for column in columns)
+    return tuple(sql.steady(column, arg.type) for column, arg in zip(columns, site.args, strict=True))
 
 
 def _is_null_literal(node: Node) -> bool:
@@ -162,32 +161,23 @@ def _in(c: Builder, args: tuple[Node, ...]) -> Node:
     operand, items = args[0], args[1:]
     if len(items) == 1 and items[0].type.kind == "list" and operand.type.kind != "list":
         return c.call("INCLUDES", items[0], operand)
+    if operand.type.kind == "null":
+        operand = c.fit(operand, next((item.type.blank() for item in items if item.type.kind != "null"), operand.type))
     pairs = [_compared(c, operand, item, "IN") for item in items]
     if any(pair is None for pair in pairs):
         return Literal(ERROR, None)
     return Call(BOOLEAN, "in", (pairs[0][0] if pairs and pairs[0] else operand, *(p[1] for p in pairs if p)))
 
 
-def _split(site: Site) -> tuple[list[int], list[int]]:
-    """Positions of the items that can not be blank, and of those that can; lists are compared one by one."""
-    sure = [i for i, arg in enumerate(site.args) if i and not arg.type.nullable and arg.type.kind != "list"]
-    return sure, [i for i in range(1, len(site.args)) if i not in sure]
-
-
 def _total_in(site: Site, a: Column, *items: Column) -> Column:
-    columns = (a, *items)
-    sure, maybe = _split(site)
-    found = [_equal_at(site, columns, i, total=True) for i in maybe]
-    if sure:
-        a = sql.steady(a, site.args[0].type)
-        inside: Column = a.in_([sql.steady(columns[i], site.args[i].type) for i in sure])
-        found.insert(0, func.coalesce(inside, sql.FALSE, type_=Boolean()) if site.args[0].type.nullable else inside)
-    return or_(*found) if found else sql.FALSE
-
-
-def _equal_at(site: Site, columns: tuple[Column, ...], i: int, *, total: bool) -> Column:
-    pair = Site(site.environment, site.call, (site.args[0], site.args[i]))
-    return _total_equal(pair, columns[0], columns[i]) if total else equal.sql(pair, columns[0], columns[i])  # type: ignore[misc]
+    if not items:
+        return sql.FALSE
+    a, *others = _steady(site, a, *items)
+    inside: Column = a.in_(others)
+    unknown = [item.is_(None) for item, arg in zip(others, site.args[1:], strict=True) if arg.type.nullable]
+    blank = site.args[0].type.nullable
+    found = func.coalesce(inside, sql.FALSE, type_=Boolean()) if blank or unknown else inside
+    return or_(found, sql.all_of(a.is_(None), or_(*unknown))) if blank and unknown else found
 
 
 @function(
@@ -200,16 +190,15 @@ def _equal_at(site: Site, columns: tuple[Column, ...], i: int, *, total: bool) -
     returns=BOOLEAN,
     operator=True,
     examples=("2 IN (1, 2)", "NULL IN (1, NULL)", "NOT (2 IN ())", '"a" NOT IN ["b", "c"]'),
+    copies=(2, 1),
 )
 def is_in(site: Site, a: Column, *items: Column) -> Column:
     """Whether the value equals one of the items."""
     if not items:
         # An error of the value is none of the list's.
         return sql.FALSE if site.lowered[0].guard is None else case((a.is_not(None), sql.FALSE))
-    if site.args[0].type.kind == "list":
-        return or_(*(_equal_at(site, (a, *items), i, total=False) for i in range(1, len(site.args))))
-    a = sql.steady(a, site.args[0].type)
-    return a.in_([sql.steady(item, arg.type) for item, arg in zip(items, site.args[1:], strict=True)])
+    a, *others = _steady(site, a, *items)
+    return a.in_(others)
 
 
 # -- logic: lowered by the walker, which knows where a condition stands
@@ -217,8 +206,9 @@ def is_in(site: Site, a: Column, *items: Column) -> Column:
 
 def condition(c: Builder, arg: Node) -> Node:
     """The argument where it is a condition; noted and poisoned where it is not."""
-    if arg.type.kind in ("boolean", "error"):
-        return arg
+    fitted = c.fit(arg, BOOLEAN)
+    if fitted.type.kind in ("boolean", "error"):
+        return fitted
     return c.fail("E201", arg, f"a condition is needed here, this is {arg.type}", "compare it with something")
 
 

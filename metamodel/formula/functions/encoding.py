@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, Numeric, Text, Uuid, ca
 from sqlalchemy.dialects.postgresql import BIT
 
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.number import blank_flags
+from metamodel.formula.functions.number import whole
 from metamodel.formula.functions.registry import Column, Condition, Param, Site, function
 from metamodel.formula.functions.text import T, grows, replaced, same_blanks, too_long
 from metamodel.formula.types import INTEGER, TEXT
@@ -60,6 +60,7 @@ def _url(site: Site, text: Column) -> Column:
     returns=same_blanks,
     errors={"LIMIT": too_long(_url, 12)},
     size=grows(12),
+    copies=(1, 2),
     examples=('URLENCODE("a b&c/é") = "a%20b%26c%2F%C3%A9"', 'URLENCODE("a-b_c.d~e") = "a-b_c.d~e"'),
 )
 def urlencode(site: Site, text: Column) -> Column:
@@ -83,6 +84,7 @@ def _html(site: Site, text: Column) -> Column:
     returns=same_blanks,
     errors={"LIMIT": too_long(_html, 6)},
     size=grows(6),
+    copies=(1, 2),
     examples=('HTMLENCODE("<a & b>") = "&lt;a &amp; b&gt;"',),
 )
 def htmlencode(site: Site, text: Column) -> Column:
@@ -135,7 +137,7 @@ BUCKETS = 1_000_000_000
     "text",
     T,
     Param("buckets", frozenset({"integer"})),
-    returns=lambda args: blank_flags(INTEGER, args),
+    returns=whole,
     errors={
         "NUM": lambda site, text, buckets: sql.all_of(
             text.is_not(None), or_(buckets < sql.whole(1), buckets > sql.whole(BUCKETS))

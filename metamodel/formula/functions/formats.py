@@ -14,13 +14,14 @@ from sqlalchemy import Numeric, Text, case, cast, func
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.registry import Column
+from metamodel.formula.types import Type
 
 LONGEST = 100
 DIGIT_RUNS = 6
 DATE_CODES = 20
 MONTHS = "January February March April May June July August September October November December"
 WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
-COMMAS = (sql.text("([0-9])(?=([0-9]{3})+$)"), sql.text(r"\1,"), sql.text("g"))
+COMMAS = (sql.text(r"([0-9])(?=([0-9]{3})+(\.|$))(?<!\.[0-9]+)"), sql.text(r"\1,"), sql.text("g"))
 TOKEN = re.compile(r'"[^"]*"|\\.|AM/PM|[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|.', re.DOTALL | re.IGNORECASE)
 
 
@@ -126,8 +127,9 @@ def number_format(format_: str) -> NumberFormat:
     )
 
 
-def number_text(format_: NumberFormat, value: Column) -> Column:
+def number_text(format_: NumberFormat, value: Column, of: Type) -> Column:
     """The number in that format; one that rounds to zero has no sign."""
+    value = sql.near(value, of, sql.whole(format_.places + format_.shift))
     scaled = value * sql.number(f"1e{format_.shift}") if format_.shift else value
     rounded = func.round(scaled, sql.whole(format_.places), type_=Numeric())
     digits = cast(func.abs(rounded, type_=Numeric()), Text)
@@ -154,9 +156,9 @@ def number_text(format_: NumberFormat, value: Column) -> Column:
     return joined(out)
 
 
-def grouped(digits: Column) -> Column:
-    """Digits with a comma before every three from the end."""
-    return func.regexp_replace(digits, *COMMAS, type_=Text())
+def grouped(number: Column) -> Column:
+    """The text of a number with a comma before every three digits that end at its point."""
+    return func.regexp_replace(number, *COMMAS, type_=Text())
 
 
 def _before_point(format_: NumberFormat, digits: Column) -> Column:
@@ -178,7 +180,7 @@ def two(column: Column, width: int = 2) -> Column:
 
 def plain(column: Column) -> Column:
     """A whole number as text."""
-    return cast(func.trunc(column, type_=Numeric()), Text)
+    return cast(column, Text)
 
 
 def _name(names: str, number: Column, letters: int | None = None) -> Column:
@@ -210,8 +212,8 @@ TIME_SHOWS: dict[str, Show] = {
     "h12": lambda d: plain(_twelve(sql.part("hour", d))),
     "minute2": lambda d: two(sql.part("minute", d)),
     "minute": lambda d: plain(sql.part("minute", d)),
-    "ss": lambda d: two(sql.part("second", d)),
-    "s": lambda d: plain(sql.part("second", d)),
+    "ss": lambda d: two(func.trunc(sql.part("second", d), type_=Numeric())),
+    "s": lambda d: plain(func.trunc(sql.part("second", d), type_=Numeric())),
     "am/pm": lambda d: _name("AM PM", func.div(sql.part("hour", d), sql.whole(12), type_=Numeric()) + sql.whole(1)),
 }
 ALLOWED: dict[str, dict[str, Show]] = {

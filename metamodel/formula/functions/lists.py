@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, Boolean, Integer, cast, func
+from sqlalchemy import ARRAY, Boolean, Integer, any_, cast, func
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from metamodel.formula import limits
@@ -65,7 +65,9 @@ def includes(site: Site, holder: Column, value: Column) -> Column:
     of = site.args[0].type.element
     if of.number:
         # Numbers compare with their fraction: 2.5 is in no list of whole numbers.
-        return sql.num(value) == func.any(cast(holder, ARRAY(sql.SQL_TYPES["decimal"])))
+        held = sql.num(value) == any_(cast(holder, ARRAY(sql.SQL_TYPES["decimal"])))
+        # Beside a blank element it would be unknown.
+        return func.coalesce(held, sql.FALSE, type_=Boolean())
     # This form is the one that an index on the list serves.
     return holder.op("@>", precedence=5, is_comparison=True, return_type=Boolean())(
         cast(array([value]), sql.type_of(site.args[0].type))
@@ -98,8 +100,9 @@ def listsize(site: Site, holder: Lowered) -> Lowered:
     return Lowered(size, holder.guard, digits=10)
 
 
-def _of_field(of: Type) -> tuple[int, int]:
-    return (limits.FIELD_CHARACTERS, 0) if of.kind == "text" else (limits.FIELD_DIGITS, limits.SCALE)
+def _of_field(site: Site) -> tuple[int, int]:
+    text = site.call.type.kind == "text"
+    return (limits.FIELD_CHARACTERS, 0) if text else (site.environment.digits, site.environment.places)
 
 
 @function(
@@ -107,15 +110,17 @@ def _of_field(of: Type) -> tuple[int, int]:
     "list",
     LIST,
     Param("position", frozenset({"integer"})),
-    returns=lambda args: args[0].type.element.blank(),
-    size=lambda site: _of_field(site.call.type),
+    returns=lambda args: args[0].type.element.blank(args[0].type.element.kind != "boolean"),
+    size=_of_field,
     examples=('LISTAT(["a", "b"], 2) = "b"', "LISTAT([1, 2], 3) -> NULL", "LISTAT([1, 2], 0) -> NULL"),
+    absorbs=True,
     copies=(3, 0),
 )
 def listat(site: Site, holder: Column, position: Column) -> Column:
-    """The element at that position, counted from 1; blank where there is none."""
+    """The element at that position, counted from 1; blank where there is none, of conditions FALSE."""
     of = site.args[0].type.element
-    return sql.Element(holder, sql.small_int(position, 0, 2**31 - 1), sql.SQL_TYPES[of.kind])
+    found = sql.Element(holder, sql.small_int(position, 0, 2**31 - 1), sql.SQL_TYPES[of.kind])
+    return func.coalesce(found, sql.FALSE, type_=Boolean()) if of.kind == "boolean" else found
 
 
 @function(

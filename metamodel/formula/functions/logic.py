@@ -203,7 +203,8 @@ def isblank(site: Site, a: Lowered) -> Lowered:
 
 
 def _first_filled(c: Builder, args: tuple[Node, ...]) -> Node:
-    joined, of = c.join(args)
+    # Among conditions NULL would be FALSE, and so the first that is filled.
+    joined, of = c.join([arg for arg in args if arg != Literal(NULL, None)] or args)
     if of.kind == "error":
         return POISON
     return Call(of.blank(all(arg.type.nullable for arg in joined)), "BLANKVALUE", joined)
@@ -280,3 +281,16 @@ def iferror(site: Site, a: Lowered, b: Lowered) -> Lowered:
 def broken(site: Site) -> Lowered:
     """What stands for a formula that calls a function which is not installed: the error REF in every record."""
     return Lowered(sql.constant(None, site.call.type), raises("REF", sql.TRUE), nulls=True)
+
+
+@lazy_function("settled", "logic", Param("value"), operator=True)
+def settled(site: Site, a: Lowered) -> Lowered:
+    """The value, NULL where it is an error: one expression wherever the field stands, so that its index serves.
+
+    PostgreSQL takes a condition apart at its ANDs, so a yes or no is closed in a CASE.
+    """
+    failed = () if a.guard is None else ((a.guard.condition, None),)
+    if site.call.type.kind == "boolean":
+        return Lowered(case(*failed, (a.value, sql.TRUE), else_=sql.FALSE), a.guard, True)
+    value = case(*failed, else_=a.value) if failed else a.value
+    return Lowered(value, a.guard, True, a.digits, a.places)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
-from sqlalchemy import Date, DateTime, Double, Integer, Interval, Numeric, Time, case, cast, func, or_
+from sqlalchemy import Date, Double, Integer, Interval, Numeric, Time, case, cast, func, or_
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.clock import (
     STAMP,
     D,
-    any_of,
     back,
     beyond,
     epoch,
@@ -18,17 +18,18 @@ from metamodel.formula.functions.clock import (
     lost,
     no_local,
     plus,
+    shifted,
     stamp,
-    unreadable,
     unwritable,
     where_known,
 )
-from metamodel.formula.functions.number import blank_flags
+from metamodel.formula.functions.number import same, with_flags
 from metamodel.formula.functions.operators import ANY2
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
     Condition,
+    Fails,
     Param,
     Site,
     Strict,
@@ -101,8 +102,7 @@ def add_seconds(site: Site, t: Column, s: Column) -> Column:
     if site.args[1].type.nullable:
         # LEAST and GREATEST skip blanks, so a blank span is put back.
         interval = case((s.is_not(None), interval))
-    moved = sql.in_zone(t, "UTC").op("+", precedence=7, return_type=STAMP)(interval)
-    return func.timezone(sql.text("UTC"), moved, type_=DateTime(timezone=True))
+    return shifted(t, interval)
 
 
 @function("dates_between", "operators", *ANY2, operator=True, returns=lambda args: INTEGER)
@@ -123,20 +123,21 @@ MONTHS = Param("months", frozenset({"integer"}))
 FIRST_MONTH, LAST_MONTH = 12, 119_999
 
 
-def moved_type(args: tuple[Node, ...]) -> Type:
-    """What is moved."""
-    return blank_flags(args[0].type, args)
+NEAR = 48_000
+"""Months that a timestamp of the years 1 to 9999 can be moved by either way; PostgreSQL has none before 4713 BC."""
 
 
-def date_type(args: tuple[Node, ...]) -> Type:
-    """A date."""
-    return blank_flags(DATE, args)
+def _near(n: Column) -> int | None:
+    """A constant number of months that needs no holding."""
+    near = isinstance(n, sql.Constant) and n.value is not None and abs(n.value) <= NEAR
+    return int(n.value) if near else None
 
 
 def add_months(stamp: Column, n: Column) -> Column:
-    """A timestamp moved by months, clamped to the end of the month; one before the year 1 is held there."""
-    if isinstance(n, sql.Constant) and n.value is not None and 0 <= n.value <= 120_000:
-        return plus(stamp, months=int(n.value))
+    """A timestamp moved by months, clamped to the end of the month; held near the calendar where n is no constant."""
+    near = _near(n)
+    if near is not None:
+        return plus(stamp, months=near)
     first = sql.whole(FIRST_MONTH) - sql.month_index(stamp)
     held = cast(
         func.greatest(func.least(n, sql.whole(120_000)), first, sql.whole(-120_000), type_=NUMERIC), Integer
@@ -145,29 +146,42 @@ def add_months(stamp: Column, n: Column) -> Column:
     return plus(stamp, months=case((n.is_not(None), held)))
 
 
-def _month_out(site: Site, d: Column, n: Column) -> Condition | None:
-    index = sql.month_index(stamp(site, d)) + sql.num(n)
-    out = or_(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))
-    return any_of(unreadable(d, site.environment.zone) if instant(site) else None, out)
+def _beyond(at: Column, n: Column) -> Condition | None:
+    """Whether a timestamp that many months later is outside of the years 1 to 9999; None where it can not be."""
+    near = _near(n)
+    if near is None:
+        index = sql.month_index(at) + sql.num(n)
+        return or_(index < sql.whole(FIRST_MONTH), index > sql.whole(LAST_MONTH))
+    if near == 0:
+        return None
+    year, month = divmod((LAST_MONTH + 1 if near > 0 else FIRST_MONTH) - near, 12)
+    edge = sql.Constant(datetime(year, month + 1, 1), STAMP)
+    return at >= edge if near > 0 else at < edge
 
 
-def _months_out(site: Site, d: Column, n: Column) -> Condition | None:
+def _no_month(site: Site, d: Column, n: Column) -> Condition | None:
+    return sql.any_of(no_local(site, d), _beyond(stamp(site, d), n))
+
+
+def _no_moment(site: Site, d: Column, n: Column) -> Condition | None:
     lost = unwritable(add_months(stamp(site, d), n), site.environment.zone) if instant(site) else None
-    if lost is None:
-        return _month_out(site, d, n)
-    # A local time is no instant in the first or the last month only, so mostly nothing is moved to find that out.
-    edge = (sql.month_index(stamp(site, d)) + sql.num(n)).in_([sql.whole(FIRST_MONTH), sql.whole(LAST_MONTH)])
-    return any_of(_month_out(site, d, n), sql.all_of(edge, lost))
+    if lost is not None and _near(n) is None:
+        # A local time is no instant in the first or the last month only, so mostly nothing is moved to find that out.
+        edge = (sql.month_index(stamp(site, d)) + sql.num(n)).in_([sql.whole(FIRST_MONTH), sql.whole(LAST_MONTH)])
+        lost = sql.all_of(edge, lost)
+    return sql.any_of(_no_month(site, d, n), lost)
 
 
-def _by_months(name: str, lower: Strict, result: Callable[[tuple[Node, ...]], Type], *examples: str) -> None:
+def _by_months(
+    name: str, lower: Strict, result: Callable[[tuple[Node, ...]], Type], fails: Fails, *examples: str
+) -> None:
     function(
         name,
         "date",
         D,
         MONTHS,
         returns=result,
-        errors={"DATE": where_known(_month_out if result is date_type else _months_out)},
+        errors={"DATE": where_known(fails)},
         volatility="zoned",
         examples=examples,
         copies=(20, 20),
@@ -198,7 +212,8 @@ def _eomonth(site: Site, d: Column, n: Column) -> Column:
 _by_months(
     "EDATE",
     _edate,
-    moved_type,
+    same,
+    _no_moment,
     "EDATE(@2024-01-31, 1) = @2024-02-29",
     "EDATE(@2024-03-31, -1) = @2024-02-29",
     "EDATE(@2024-02-29, 1) = @2024-03-29",
@@ -207,7 +222,8 @@ _by_months(
 _by_months(
     "ADDMONTHS",
     _addmonths,
-    moved_type,
+    same,
+    _no_moment,
     "ADDMONTHS(@2024-02-29, 1) = @2024-03-31",
     "ADDMONTHS(@2024-01-30, 1) = @2024-02-29",
     "ADDMONTHS(@2024-01-15, -2) = @2023-11-15",
@@ -215,7 +231,8 @@ _by_months(
 _by_months(
     "EOMONTH",
     _eomonth,
-    date_type,
+    with_flags(DATE),
+    _no_month,
     "EOMONTH(@2024-01-15, 1) = @2024-02-29",
     "EOMONTH(@2024-01-15, 0) = @2024-01-31",
 )
@@ -228,6 +245,7 @@ IN_MONTHS = {"year": 12, "quarter": 3, "month": 1}
 IN_SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 UNIT = Param("unit", frozenset({"text"}), constant=True, choices=UNITS)
 OF_DAYS = Param("unit", frozenset({"text"}), constant=True, choices=UNITS[:5])
+OF_CLOCK = UNITS[5:]
 
 
 def unit_of(node: Node) -> str:
@@ -276,11 +294,16 @@ def _start(site: Site, d: Column) -> Column:
         'DATETRUNC(@2024-05-17, "quarter") = @2024-04-01',
         'DATETRUNC(@2024-05-17, "week") = @2024-05-13',
     ),
-    copies=(3, 4),
+    copies=(5, 4),
 )
 def datetrunc(site: Site, d: Column, unit: Column) -> Column:
-    """The beginning of the unit that holds the date or date-time; weeks begin on Monday."""
-    return back(site, _start(site, d))
+    """The beginning of the unit that holds the date or date-time; weeks begin on Monday. A day or a longer unit begins
+    at local midnight."""
+    begin = _start(site, d)
+    if not instant(site) or unit_of(site.args[1]) not in OF_CLOCK:
+        return back(site, begin)
+    # Back by what has passed: where the clock was set back, the beginning as local time could be the later of two.
+    return shifted(d, begin.op("-", precedence=7, return_type=Interval())(stamp(site, d)))
 
 
 @function(
@@ -308,7 +331,7 @@ def _last_day(site: Site, d: Column) -> Column:
 
 def _no_last_day(site: Site, d: Column, unit: Column) -> Condition | None:
     late = beyond(_last_day(site, d)) if unit_of(site.args[1]) == "week" else None
-    return any_of(no_local(site, d), late)
+    return sql.any_of(no_local(site, d), late)
 
 
 @function(

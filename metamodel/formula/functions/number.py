@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from math import factorial
 
@@ -25,7 +26,7 @@ from metamodel.formula.functions.registry import (
     rewritten,
 )
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import DECIMAL, ERROR, INTEGER, MONEY, Type
+from metamodel.formula.types import DECIMAL, ERROR, INTEGER, MONEY, NULL, Type
 
 NUMERIC = Numeric()
 N = Param("number", numeric())
@@ -36,6 +37,11 @@ ZERO, ONE = sql.whole(0), sql.whole(1)
 def blank_flags(of: Type, args: tuple[Node, ...]) -> Type:
     """The type with the nullability and exactness of the arguments."""
     return of.blank(any(a.type.nullable for a in args)).rough(of.number and any(a.type.inexact for a in args))
+
+
+def with_flags(of: Type) -> Callable[[tuple[Node, ...]], Type]:
+    """That type, with the nullability and exactness of the arguments."""
+    return lambda args: blank_flags(of, args)
 
 
 def same(args: tuple[Node, ...]) -> Type:
@@ -297,12 +303,16 @@ def rand(site: Site) -> Column:
 # -- several numbers, blanks left out -------------------------------------------------------------------------------
 
 SEVERAL = Param("number", numeric(), repeat=True)
+BLANK = Literal(DECIMAL, None)
 COMPARABLE = Param("value", numeric("date", "datetime", "time", "duration", "text"), repeat=True)
 
 
 def _joined(name: str, *, blank: bool, rough: bool = False) -> Callable[[Builder, tuple[Node, ...]], Node]:
     def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
-        parts, of = c.join(args)
+        # A blank constant is of the kind of the others.
+        parts, of = c.join([replace(arg, type=NULL) if arg == BLANK else arg for arg in args])
+        if of.kind == "null":
+            parts, of = args, DECIMAL
         if of.kind == "error":
             return Literal(ERROR, None)
         of = DECIMAL if rough and of.kind == "integer" else of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Context, Decimal
 
-from sqlalchemy import Integer, Numeric, case, func, or_
+from sqlalchemy import Numeric, case, func, or_
 
 from metamodel.formula import limits
 from metamodel.formula.functions import sql
@@ -18,7 +18,6 @@ from metamodel.formula.functions.registry import (
     Param,
     Site,
     function,
-    lazy_function,
 )
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import (
@@ -26,12 +25,10 @@ from metamodel.formula.types import (
     DATETIME,
     DECIMAL,
     DURATION,
-    ERROR,
     INTEGER,
     MONEY,
     NUMBERS,
     PERCENT,
-    TEXT,
     Kind,
     Type,
 )
@@ -124,9 +121,19 @@ TEMPORAL: dict[tuple[str, str, str], Type] = {
 TEMPORAL_NAMES = {"date": "add_days", "datetime": "add_seconds"}
 
 
+def _filled(c: Builder, op: str, a: Node, b: Node) -> tuple[Node, Node]:
+    """The operands, NULL as a number where one may stand beside the other operand, else as of its type."""
+    if "null" not in (a.type.kind, b.type.kind):
+        return a, b
+    kind, other = (arg.type if arg.type.kind != "null" else DECIMAL for arg in (a, b))
+    number = kind.number and other.number
+    of = DECIMAL if number or (op, family(kind), family(other)) in TEMPORAL else other if kind.number else kind
+    return c.fit(a, of), c.fit(b, of)
+
+
 def _arithmetic(op: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
     def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
-        a, b = (c.fit(arg, DECIMAL) if arg.type.kind == "null" else arg for arg in args)
+        a, b = _filled(c, op, *args)
         if a.type.number and b.type.number:
             made = _number_kind(op, a.type, b.type)
             if made is None:
@@ -287,7 +294,7 @@ EXACT = Context(prec=limits.DIGITS * 2)
 
 
 def _unary_sign(c: Builder, args: tuple[Node, ...]) -> Node:
-    (a,) = args
+    a = c.fit(args[0], DECIMAL)
     if isinstance(a, Literal) and isinstance(a.value, int | Decimal) and not isinstance(a.value, bool):
         return Literal(a.type, -a.value if isinstance(a.value, int) else a.value.copy_negate())
     if a.type.number or a.type.kind == "duration":
@@ -302,7 +309,7 @@ def negate(site: Site, a: Column) -> Column:
 
 
 def _percent(c: Builder, args: tuple[Node, ...]) -> Node:
-    (a,) = args
+    a = c.fit(args[0], DECIMAL)
     if isinstance(a, Literal) and isinstance(a.value, int | Decimal) and not isinstance(a.value, bool):
         return Literal(PERCENT.blank(False), EXACT.divide(Decimal(a.value), Decimal(100)))
     if a.type.number:
@@ -405,54 +412,10 @@ def _zero_below(site: Site, a: Column, b: Column) -> Condition | None:
         "(-8) ^ 0.5 -> #NUM",
         "10 ^ 65 -> #OVERFLOW",
     ),
-    copies=(11, 24),
+    copies=(9, 17),
 )
 def power(site: Site, a: Column, b: Column) -> Column:
     """Power, to 18 places; leftmost first. An error where it is not a real number (0 ^ 0 too) or above 10^64."""
     small = _small_power(b)
     made = _raised(a, b)
     return made if small and site.lowered[0].digits * small <= limits.POWER_DIGITS else sql.Below(made, POWER_TOP)
-
-
-# -- text -----------------------------------------------------------------------------------------------------------
-
-
-def _concat(c: Builder, args: tuple[Node, ...]) -> Node:
-    shown: list[Node] = []
-    for arg in args:
-        if isinstance(arg, Call) and arg.function == "concat":
-            shown.extend(arg.args)
-        elif arg.type.kind in ("text", "null"):
-            shown.append(c.fit(arg, TEXT))
-        else:
-            shown.append(c.call("TEXT", arg))
-    if any(arg.type.kind == "error" for arg in shown):
-        return Literal(ERROR, None)
-    return Call(TEXT.blank(all(arg.type.nullable for arg in shown)), "concat", tuple(shown))
-
-
-@lazy_function(
-    "concat",
-    "operators",
-    Param("text", repeat=True),
-    resolve=_concat,
-    volatility="zoned",
-    operator=True,
-    examples=('"a" & "b" = "ab"', '"a" & NULL = "a"', '1.50 & "x" = "1.5x"', 'NULL & "" -> NULL'),
-)
-def concat(site: Site, *parts: Lowered) -> Lowered:
-    """Texts joined; a blank counts as nothing. Numbers, dates and conditions are written as TEXT() writes them."""
-    value = sql.filled(parts[0].value, site.args[0].type.nullable)
-    for part, arg in zip(parts[1:], site.args[1:], strict=True):
-        value = value.concat(sql.filled(part.value, arg.type.nullable))
-    length = sum(part.digits for part in parts)
-    guard = first(*(part.guard for part in parts))
-    value = sql.or_blank(value) if site.call.type.nullable else value
-    if length > limits.JOINED_CHARACTERS:
-        lengths = [func.coalesce(func.length(part.value), sql.whole(0), type_=Integer()) for part in parts]
-        total = sum(lengths[1:], lengths[0])
-        long = total > sql.whole(limits.TEXT_CHARACTERS)
-        value = case((long, None), else_=value)
-        guard = first(guard, raises("LIMIT", long))
-        length = limits.TEXT_CHARACTERS
-    return Lowered(value, guard, digits=length)

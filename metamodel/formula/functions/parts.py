@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sqlalchemy import Numeric, case, func
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.clock import D, local, no_local, where_known
-from metamodel.formula.functions.number import blank_flags
+from metamodel.formula.functions.number import whole
 from metamodel.formula.functions.registry import Builder, Column, Condition, Param, Site, function, rewritten
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import INTEGER, PERIOD, Type
+from metamodel.formula.types import PERIOD
 
 NUMERIC = Numeric()
 CLOCK = Param("time", frozenset({"datetime", "time"}))
-
-
-def whole(args: tuple[Node, ...]) -> Type:
-    """A whole number, blank where an argument is."""
-    return blank_flags(INTEGER, args).rough(False)
+PART: dict[str, Any] = {"returns": whole, "errors": {"DATE": no_local}, "nulls": True, "volatility": "zoned"}
 
 
 def _part(name: str, field: str, doc: str, *examples: str, takes: Param = D) -> None:
@@ -28,17 +25,7 @@ def _part(name: str, field: str, doc: str, *examples: str, takes: Param = D) -> 
         return func.floor(found, type_=NUMERIC) if field == "second" else found
 
     lower.__doc__ = doc
-    function(
-        name,
-        "date",
-        takes,
-        returns=whole,
-        errors={"DATE": no_local},
-        nulls=True,
-        volatility="zoned",
-        examples=examples,
-        copies=(3, 2),
-    )(lower)
+    function(name, "date", takes, examples=examples, copies=(3, 2), **PART)(lower)
 
 
 _part("YEAR", "year", "The year.", "YEAR(@2024-05-31) = 2024")
@@ -157,18 +144,7 @@ def _fiscal(name: str, of: Callable[[Column], Column], doc: str) -> None:
         return of(sql.month_index(local(site, d)) + shift)
 
     inner = name.lower()
-    function(
-        inner,
-        "date",
-        D,
-        Param("shift", frozenset({"period"})),
-        returns=whole,
-        errors={"DATE": no_local},
-        nulls=True,
-        volatility="zoned",
-        operator=True,
-        copies=(6, 2),
-    )(lower)
+    function(inner, "date", D, Param("shift", frozenset({"period"})), operator=True, copies=(6, 2), **PART)(lower)
 
     def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
         # A period stays in the tree also where literals are lifted out of it, because the tenant decides it.

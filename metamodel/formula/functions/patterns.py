@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import Boolean, Text, func, or_
+from sqlalchemy import Boolean, Text, func
 
 from metamodel.formula import limits
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.composing import NEW
 from metamodel.formula.functions.guard import first, raises
-from metamodel.formula.functions.registry import Builder, Column, Lowered, Param, Site, function, lazy_function
-from metamodel.formula.functions.text import MAX, T, filled, length, replaced
+from metamodel.formula.functions.registry import (
+    Builder,
+    Column,
+    Condition,
+    Lowered,
+    Param,
+    Site,
+    function,
+    lazy_function,
+)
+from metamodel.formula.functions.text import MAX, T, filled, length, outgrown, replaced
 from metamodel.formula.typed import Call, Literal, Node
 from metamodel.formula.types import BOOLEAN, ERROR, TEXT
 
@@ -25,6 +34,8 @@ TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|\{\d+(?:,\d*)?\}|.", r
 ESCAPE = re.compile(r"\\(?P<escaped>.?)", re.DOTALL)
 ESCAPED = frozenset(r"dws.\^$|?*+()[]{}/-")
 QUANTIFIERS = frozenset("*+?{")
+JOINED_RANGES = re.compile(r"(?:\\.|[^\\])-(?:\\.|[^\\])-.", re.DOTALL)
+"""In brackets: a range that goes on, as in `a-c-e`, which PostgreSQL refuses."""
 REPETITION = 255
 STATES = 2_000
 """How many characters a pattern may stand for when its repetitions are written out; PostgreSQL refuses far more."""
@@ -54,7 +65,8 @@ def _supported(before: str, token: str, lazy: bool) -> bool:
     if any(found["escaped"] not in ESCAPED or not found["escaped"] for found in ESCAPE.finditer(token)):
         return False
     if token[0] == "[":
-        return "[" not in ESCAPE.sub("", token[1:]) and "&&" not in token
+        inside = token[1:-1].removeprefix("^")
+        return "[" not in ESCAPE.sub("", inside) and "&&" not in inside and not JOINED_RANGES.search(inside)
     if token[0] not in QUANTIFIERS:
         return True
     if token == "{" or before in ("", "^", "$", "(", "(?:", "|"):
@@ -95,9 +107,21 @@ def source(node: Node) -> str:
     return str(node.value)
 
 
-def _read(text: Column) -> Column:
+def _read(site: Site, text: Column) -> Column:
     """What a pattern looks at: its cost is bounded, and the database's locale does not matter."""
-    return func.left(text, sql.whole(limits.FIELD_CHARACTERS), type_=Text()).collate("C")
+    if site.lowered[0].digits > limits.FIELD_CHARACTERS:
+        text = func.left(text, sql.whole(limits.FIELD_CHARACTERS), type_=Text())
+    return sql.collated(text, "C")
+
+
+def _longer(text: Lowered, most: int) -> Condition | None:
+    """Whether the text is longer than that; None where it can not be."""
+    return length(text.value) > sql.whole(most) if text.digits > most else None
+
+
+def _unread(site: Site, text: Column, pattern: Column) -> Condition | None:
+    """Whether the text is longer than what a pattern looks at."""
+    return _longer(site.lowered[0], limits.FIELD_CHARACTERS)
 
 
 def _regex(c: Builder, args: tuple[Node, ...]) -> Node:
@@ -118,13 +142,14 @@ def _replace(c: Builder, args: tuple[Node, ...]) -> Node:
     T,
     PATTERN,
     resolve=_regex,
+    errors={"LIMIT": _unread},
     aliases=("REGEXMATCH",),
     examples=(r'REGEX("A-12", "[A-Z]-\\d+")', r'NOT REGEX("xA-12", "[A-Z]-\\d+")'),
 )
 def regex(site: Site, text: Column, pattern: Column) -> Column:
     """Whether the whole text matches the pattern (a constant, in the subset that every engine reads alike)."""
     whole = sql.text(f"^(?:{source(site.args[1])})$")
-    return _read(text).op("~", precedence=5, is_comparison=True, return_type=Boolean())(whole)
+    return _read(site, text).op("~", precedence=5, is_comparison=True, return_type=Boolean())(whole)
 
 
 @function(
@@ -133,6 +158,7 @@ def regex(site: Site, text: Column, pattern: Column) -> Column:
     T,
     PATTERN,
     resolve=_extract,
+    errors={"LIMIT": _unread},
     examples=(
         r'REGEXEXTRACT("order A-12", "[A-Z]-\\d+") = "A-12"',
         r'REGEXEXTRACT("order A-12", "[A-Z]-(\\d+)") = "12"',
@@ -142,7 +168,7 @@ def regex(site: Site, text: Column, pattern: Column) -> Column:
 def regexextract(site: Site, text: Column, pattern: Column) -> Column:
     """The first part of the text that matches the pattern, of it the first group where there is one; blank where
     nothing matches."""
-    return sql.or_blank(func.substring(_read(text), sql.text(source(site.args[1])), type_=Text()))
+    return sql.or_blank(func.substring(_read(site, text), sql.text(source(site.args[1])), type_=Text()))
 
 
 @lazy_function(
@@ -156,22 +182,22 @@ def regexextract(site: Site, text: Column, pattern: Column) -> Column:
         'REGEXREPLACE("tel. 12-34", "[^0-9]", "") = "1234"',
         r'REGEXREPLACE("Doe, Jane", "(\\w+), (\\w+)", "$2 $1") = "Jane Doe"',
     ),
-    copies=(1, 2),
+    copies=(1, 3),
 )
 def regexreplace(site: Site, text: Lowered, pattern: Lowered, new: Lowered) -> Lowered:
     """Every part of the text that matches the pattern replaced; `$1` to `$9` stand for what its groups matched, where
     it has so many. A blank replacement removes the parts."""
     put = filled(new.value, site.args[2])
-    most = sql.whole(limits.PATTERN_CHARACTERS)
-    plain = replaced(func.left(put, most, type_=Text()), sql.text("\\"), sql.text("\\\\"))
+    most = limits.PATTERN_CHARACTERS
+    plain = replaced(func.left(put, sql.whole(most), type_=Text()), sql.text("\\"), sql.text("\\\\"))
     pattern_, every = source(site.args[1]), sql.text("g")
     if groups := min(re.compile(pattern_).groups, 9):
         named = sql.text(rf"\$([1-{groups}])")
         plain = func.regexp_replace(plain, named, sql.text(r"\\\1"), every, type_=Text())
-    made = func.regexp_replace(_read(text.value), sql.text(pattern_), plain, every, type_=Text())
-    long = or_(
-        length(made) > sql.whole(MAX),
-        length(text.value) > sql.whole(limits.FIELD_CHARACTERS),
-        length(put) > most,
+    made = func.regexp_replace(_read(site, text.value), sql.text(pattern_), plain, every, type_=Text())
+    # A replacement stands at every place at most; all that one of its `$1` stands for is no longer than the text.
+    size = len(put.value) if isinstance(put, sql.Constant) else most
+    long = sql.any_of(
+        outgrown(text, made, size + 1, size), _longer(text, limits.FIELD_CHARACTERS), _longer(new, most)
     )
     return Lowered(sql.or_blank(made), first(text.guard, new.guard, raises("LIMIT", long)), digits=MAX)

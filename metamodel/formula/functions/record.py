@@ -54,7 +54,7 @@ def objectname(c: Builder, args: tuple[Node, ...]) -> Node:
 )
 def user(c: Builder, args: tuple[Node, ...]) -> Node:
     """A field of the user who asks, as `$user.region`; without a field the user himself, as `$user`."""
-    return c.user(str(args[0].value) if args and isinstance(args[0], Literal) else "id")
+    return c.user(args[0] if args else None)
 
 
 @rewritten(

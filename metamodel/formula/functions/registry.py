@@ -35,11 +35,14 @@ ANY: frozenset[Kind] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a lowering depends on besides the row: the tenant's time zone, and the collation with Unicode case
-    mapping (`und-x-icu` or `pg_c_utf8`), None where the database's own is used."""
+    """What a lowering depends on besides the row: the tenant's time zone, the collation with Unicode case mapping
+    (`und-x-icu` or `pg_c_utf8`), None where the database's own is used, and what numbers of the row are at most:
+    `digits` before the point, `places` after it."""
 
     zone: str
     case_collation: str | None = None
+    digits: int = limits.FIELD_DIGITS
+    places: int = limits.SCALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ class Builder(Protocol):
     def record(self) -> Node:
         """The id of the record that the formula belongs to; noted and poisoned where there is none."""
 
-    def user(self, name: str) -> Node:
-        """A field of the user (`id` is his own); problems are noted."""
+    def user(self, name: Node | None) -> Node:
+        """The field of the user that a literal names (None: the user himself); problems are noted."""
 
     def outward(self, node: Node) -> Node:
         """An expression as it is written inside a set, over the rows around it. Noted and poisoned where there is no
@@ -177,7 +180,7 @@ class Function:
     @property
     def signature(self) -> str:
         """The call as documentation shows it: `ROUND(number, [digits])`."""
-        return _signature(self.name, self.params)
+        return _signature(self.name.upper() if self.operator else self.name, self.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ class Aggregation:
     `sql(site, over)` is an SQL aggregate expression, `errors` as a function's, of (site, over). What makes the result
     of the aggregate `made` and of the plain values is `resolve(builder, made, values)`. `shown`: the first row
     expression is taken as its text. `whole`: the set may be the name of an object. `copies`: how often `sql` and
-    `errors` write an argument; `power`: how many numbers of a row are multiplied with each other at most.
+    `errors` together write an argument; `power`: how many numbers of a row are multiplied with each other at most.
     """
 
     name: str

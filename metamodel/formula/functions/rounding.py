@@ -1,18 +1,20 @@
 """Rounding, multiples and remainders, with the signs of Excel (formula.md 2.13).
 
-What floors, cuts or divides takes an inexact operand at the guard digits, so that FLOOR(1/9*9) is 1; exact operands
-are computed exactly.
+What rounds, floors, cuts or divides takes an inexact operand at the guard digits, so that FLOOR(1/9*9) is 1; exact
+operands are computed exactly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Numeric, case, func
 
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.number import DIGITS, NUMERIC, N, same, settled, whole
-from metamodel.formula.functions.registry import Column, Condition, Param, Site, function, numeric
+from metamodel.formula.functions.registry import Column, Condition, Function, Param, Site, Strict, function, numeric
 from metamodel.formula.typed import Node
 from metamodel.formula.types import DECIMAL, Type
 
@@ -73,66 +75,49 @@ def _size(site: Site) -> tuple[int, int]:
     return max(first.digits, above) + 1, first.places
 
 
-@function(
+def _to_digits(name: str, **declared: Any) -> Callable[[Strict], Function]:
+    return function(name, "rounding", N, DIGITS, returns=_cut, **declared)
+
+
+@_to_digits(
     "ROUND",
-    "rounding",
-    N,
-    DIGITS,
-    returns=_cut,
     examples=("ROUND(2.5) = 3", "ROUND(-2.5) = -3", "ROUND(1.575, 2) = 1.58", "ROUND(1250, -2) = 1300"),
     copies=(3, 0),
 )
 def round_(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Rounded half away from zero, to that many decimal places (0; negative: to tens, hundreds)."""
-    return func.round(sql.num(a), _places(digits), type_=NUMERIC)
+    places = _places(digits)
+    return func.round(sql.near(a, site.args[0].type, places), places, type_=NUMERIC)
 
 
-@function(
+@_to_digits(
     "ROUNDEVEN",
-    "rounding",
-    N,
-    DIGITS,
-    returns=_cut,
     examples=("ROUNDEVEN(2.5) = 2", "ROUNDEVEN(3.5) = 4", "ROUNDEVEN(-2.5) = -2", "ROUNDEVEN(0.125, 2) = 0.12"),
     copies=(12, 0),
 )
 def roundeven(site: Site, a: Column, digits: Column | None = None) -> Column:
     """Rounded to the nearest, a tie to the even digit (the rule of bankers)."""
-    a, places = sql.num(a), _places(digits)
+    places = _places(digits)
+    a = sql.near(a, site.args[0].type, places)
     unit = _ten_to(places, -1)
     # Two units hold one tie that rounding away from zero takes from even to odd: the one in their first half.
     odd_tie = func.abs(func.mod(a, TWO * unit, type_=NUMERIC), type_=NUMERIC) == HALF * unit
     return func.round(a, places, type_=NUMERIC) - case((odd_tie, func.sign(a, type_=NUMERIC) * unit), else_=ZERO)
 
 
-@function(
-    "ROUNDDOWN",
-    "rounding",
-    N,
-    DIGITS,
-    returns=_cut,
-    examples=("ROUNDDOWN(-2.59, 1) = -2.5", "ROUNDDOWN(1299, -2) = 1200"),
+@_to_digits(
+    "TRUNC",
+    aliases=("ROUNDDOWN",),
+    examples=("TRUNC(-2.9) = -2", "TRUNC(-2.59, 1) = -2.5", "ROUNDDOWN(1299, -2) = 1200"),
     copies=(3, 0),
 )
-def rounddown(site: Site, a: Column, digits: Column | None = None) -> Column:
-    """Rounded towards zero."""
-    return func.trunc(_steady(site, 0, a), _places(digits), type_=NUMERIC)
-
-
-@function(
-    "TRUNC", "rounding", N, DIGITS, returns=_cut, examples=("TRUNC(2.9) = 2", "TRUNC(-2.9) = -2"), copies=(3, 0)
-)
 def trunc(site: Site, a: Column, digits: Column | None = None) -> Column:
-    """Cut off after that many decimal places."""
+    """Rounded towards zero: cut off after that many decimal places (0; negative: to tens, hundreds)."""
     return func.trunc(_steady(site, 0, a), _places(digits), type_=NUMERIC)
 
 
-@function(
+@_to_digits(
     "ROUNDUP",
-    "rounding",
-    N,
-    DIGITS,
-    returns=_cut,
     size=_size,
     examples=("ROUNDUP(2.01) = 3", "ROUNDUP(-2.11, 1) = -2.2", "ROUNDUP(1201, -2) = 1300"),
     copies=(9, 9),
@@ -220,7 +205,7 @@ def _steps(site: Site, a: Column, step: Column) -> Column:
         "FLOOR(7, -5) -> #NUM",
     ),
     size=_size_of_multiple,
-    copies=(4, 3),
+    copies=(3, 2),
 )
 def floor(site: Site, a: Column, step: Column | None = None) -> Column:
     """The next multiple of the step (1) below; with a negative step the next one towards zero."""
@@ -248,7 +233,7 @@ def floor(site: Site, a: Column, step: Column | None = None) -> Column:
         "CEILING(7, -5) -> #NUM",
     ),
     size=_size_of_multiple,
-    copies=(6, 2),
+    copies=(4, 1),
 )
 def ceiling(site: Site, a: Column, step: Column | None = None) -> Column:
     """The next multiple of the step (1) above; with a negative step the next one away from zero. A step of 0 gives
@@ -279,7 +264,7 @@ def _other_side(site: Site, a: Column, step: Column) -> Condition:
     errors={"NUM": _other_side},
     examples=("MROUND(10, 3) = 9", "MROUND(-10, -3) = -9", "MROUND(1.25, 0.5) = 1.5", "MROUND(5, -2) -> #NUM"),
     size=_size_of_multiple,
-    copies=(7, 2),
+    copies=(4, 1),
 )
 def mround(site: Site, a: Column, step: Column) -> Column:
     """The nearest multiple of the step, half away from zero. A step of 0 gives 0; both must have the same sign."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from sqlalchemy import Date, Integer, Numeric, case, cast, func, or_
 
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.clock import STAMP, day_after, plus, where_known
+from metamodel.formula.functions.clock import STAMP, day_after, known, plus, where_known
 from metamodel.formula.functions.moves import IN_SECONDS, unit_of
-from metamodel.formula.functions.number import blank_flags
-from metamodel.formula.functions.parts import Ways, chosen, no_way, whole
+from metamodel.formula.functions.number import rough, whole, with_flags
+from metamodel.formula.functions.parts import Ways, chosen, no_way
 from metamodel.formula.functions.registry import (
     Builder,
     Column,
@@ -101,16 +101,6 @@ def age(c: Builder, args: tuple[Node, ...]) -> Node:
     return c.call("DATEDIF", args[0], on, Literal(TEXT.blank(False), "year"))
 
 
-def _days(c: Builder, args: tuple[Node, ...]) -> Node:
-    if len(args) == 2:
-        if args[0].type.kind != "duration":
-            return c.call("-", args[0], args[1])
-        return c.fail("E204", args[0], "DAYS between a duration and a date is not possible", "DAYS(end, start)")
-    if args[0].type.kind != "duration":
-        return c.fail("E204", args[0], f"DAYS of {args[0].type} is not possible", "DAYS(end, start) or DAYS(duration)")
-    return c.call("DAYSOF", *args)
-
-
 @rewritten(
     "DAYS",
     "date",
@@ -120,7 +110,12 @@ def _days(c: Builder, args: tuple[Node, ...]) -> Node:
 )
 def days(c: Builder, args: tuple[Node, ...]) -> Node:
     """Days from `start` to `end`, or the length of a duration in days."""
-    return _days(c, args)
+    between, of = len(args) == 2, args[0].type
+    if between != (of.kind == "duration"):
+        return c.call("-", *args) if between else c.call("DAYSOF", *args)
+    if between:
+        return c.fail("E204", args[0], "DAYS between a duration and a date is not possible", "DAYS(end, start)")
+    return c.fail("E204", args[0], f"DAYS of {of} is not possible", "DAYS(end, start) or DAYS(duration)")
 
 
 # -- years of 360 days, and parts of years --------------------------------------------------------------------------
@@ -234,24 +229,27 @@ def _yearfrac_ways(a: Column, b: Column) -> Ways:
     START,
     END,
     Param("basis", frozenset({"integer"}), optional=True),
-    returns=lambda args: blank_flags(DECIMAL, args).rough(),
+    returns=rough,
     errors={"NUM": where_known(lambda site, a, b, basis=None: no_way(basis, tuple(range(5))))},
     nulls=True,
+    absorbs=True,
     examples=(
         "ROUND(YEARFRAC(@2012-01-01, @2012-07-30), 8) = 0.58055556",
         "ROUND(YEARFRAC(@2012-01-01, @2012-07-30, 1), 8) = 0.57650273",
         "ROUND(YEARFRAC(@2012-01-01, @2012-07-30, 3), 8) = 0.57808219",
         "YEARFRAC(@2012-01-01, @2012-07-30, 7) -> #NUM",
     ),
-    copies=(204, 2),
+    copies=(70, 2),
 )
 def yearfrac(site: Site, a: Column, b: Column, basis: Column | None = None) -> Column:
     """The part of a year between two dates, whichever comes first: 0 by months of 30 days (American), 1 by actual days
     and years, 2 and 3 by actual days and years of 360 or 365 days, 4 by months of 30 days (European). As Excel counts
     (D. A. Wheeler, "YEARFRAC Incompatibilities", 2008)."""
-    early = case((a <= b, a), (b < a, b))
-    late = case((a <= b, b), (b < a, a))
-    return chosen(basis, _yearfrac_ways(early, late))
+    early, late = func.least(a, b, type_=Date()), func.greatest(a, b, type_=Date())
+    found = chosen(basis, _yearfrac_ways(early, late))
+    # LEAST and GREATEST skip blanks, so a blank date is put back.
+    there = known(site, a, b)
+    return case((sql.all_of(*there), found)) if there else found
 
 
 # -- durations ------------------------------------------------------------------------------------------------------
@@ -271,8 +269,7 @@ def duration(c: Builder, args: tuple[Node, ...]) -> Node:
 
 def _in(name: str, unit: str, *examples: str) -> None:
     def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
-        of = blank_flags(DECIMAL, args).rough()
-        return Call(of, "/", (args[0], Literal(DECIMAL.blank(False), IN_SECONDS[unit])))
+        return Call(rough(args), "/", (args[0], Literal(DECIMAL.blank(False), IN_SECONDS[unit])))
 
     resolve.__doc__ = f"The length of a duration in {unit}s."
     rewritten(name, "date", SPAN, examples=examples)(resolve)
@@ -287,7 +284,7 @@ _in("MINUTES", "minute", "MINUTES(1hour) = 60", "MINUTES(@2024-01-31T12:00 - @20
     "SECONDS",
     "date",
     SPAN,
-    returns=lambda args: blank_flags(DECIMAL, args),
+    returns=with_flags(DECIMAL),
     examples=("SECONDS(1.5minutes) = 90",),
 )
 def seconds(site: Site, span: Column) -> Column:

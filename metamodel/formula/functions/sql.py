@@ -27,6 +27,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    or_,
     true,
     type_coerce,
 )
@@ -170,10 +171,10 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
 
 
 def type_of(of: Type) -> TypeEngine[Any]:
-    """The SQL type of a value; whole numbers in a list are as large as those of fields."""
+    """The SQL type of a value; numbers in a list may be of any size."""
     if of.kind != "list":
         return SQL_TYPES[of.kind]
-    return ARRAY(BigInteger() if of.element.kind == "integer" else SQL_TYPES[of.element.kind])
+    return ARRAY(SQL_TYPES["decimal" if of.element.number else of.element.kind])
 
 
 def constant(value: Any, of: Type) -> Column:
@@ -225,6 +226,16 @@ def quotient(a: Column, b: Column) -> Column:
 def steady(column: Column, of: Type) -> Column:
     """An inexact number rounded to the guard digits, so that FLOOR(1/9*9) is 1."""
     return rounded(num(column), limits.GUARD_SCALE) if of.inexact and of.number else column
+
+
+def near(column: Column, of: Type, places: Column) -> Column:
+    """A number about to be rounded to so many places: an inexact one is taken at the guard digits first, or at those
+    places where they are more, so that ROUND(2.5 / 3 * 3) is 3."""
+    if not (of.inexact and of.number):
+        return num(column)
+    if isinstance(places, Constant) and places.value is not None:
+        return rounded(num(column), max(limits.GUARD_SCALE, places.value))
+    return func.round(num(column), func.greatest(places, whole(limits.GUARD_SCALE)), type_=Numeric())
 
 
 def clamp(column: Column, low: int, high: int) -> Column:
@@ -289,6 +300,12 @@ def in_zone(column: Column, zone: str) -> Column:
 
 def all_of(*parts: Condition) -> Condition:
     return and_(*parts)
+
+
+def any_of(*parts: Condition | None) -> Condition | None:
+    """TRUE where one of them is; None where there is none."""
+    found = [part for part in parts if part is not None]
+    return or_(*found) if found else None
 
 
 TRUE, FALSE = true(), false()

@@ -6,37 +6,34 @@ blank; where Excel divides by zero for a single one, or for values that are all 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy import Integer, Numeric, case, cast, func, or_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from metamodel.formula import limits
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.aggregate import ORDERED, SET, averaged, collected, finish, listed, row, same
-from metamodel.formula.functions.guard import first, raises
-from metamodel.formula.functions.operators import LN_LIMIT
+from metamodel.formula.functions.aggregate import ORDERED, SET, Finish, averaged, finish, listed, mean, row, same
 from metamodel.formula.functions.registry import (
-    Builder,
     Column,
     Condition,
-    Lowered,
+    Fails,
     Over,
     Param,
     Site,
     aggregation,
     function,
-    lazy_function,
     numeric,
 )
-from metamodel.formula.typed import Aggregate, Literal, Node
+from metamodel.formula.typed import Literal, Node
 from metamodel.formula.types import DECIMAL, Type
 
 NUMERIC = Numeric()
 VALUE = row("value", numeric("duration"))
 NUMBER = row("value", numeric())
 LIST = Param("list", frozenset({"list"}))
+P, K = Param("p", numeric()), Param("k", frozenset({"integer"}))
 FINE = "1." + "0" * 80
 """Zeros behind the operand of a logarithm or power whose result is multiplied further."""
 
@@ -45,16 +42,11 @@ def _rough(args: tuple[Node, ...]) -> Type:
     return DECIMAL.rough()
 
 
-def _ascending(site: Site, over: Over) -> Column:
-    value = sql.num(over.values[0])
-    return over.rows(func.array_agg(aggregate_order_by(value, value)), value.is_not(None))
-
-
 # -- places in the order --------------------------------------------------------------------------------------------
 
 
 def _element(args: tuple[Node, ...]) -> Type:
-    return averaged((Literal(args[0].type.element, None),))
+    return mean(args[0].type.element)
 
 
 def _many(numbers: Column) -> Column:
@@ -78,7 +70,9 @@ def _exclusive(numbers: Column, p: Column) -> Column:
     return (_many(numbers) + sql.whole(1)) * sql.num(p)
 
 
-def _no_share(site: Site, numbers: Column, p: Column) -> Condition:
+def _no_share(site: Site, numbers: Column, p: Column) -> Condition | None:
+    if isinstance(p, sql.Constant) and p.value is not None and 0 <= p.value <= 1:
+        return None
     share = sql.steady(p, site.args[1].type)
     return sql.all_of(or_(share < sql.whole(0), share > sql.whole(1)), numbers.is_not(None))
 
@@ -88,34 +82,19 @@ def _outside(site: Site, numbers: Column, p: Column) -> Condition:
     return or_(place < sql.whole(1), place > _many(numbers))
 
 
-@function(
-    "percentile",
-    "list",
-    LIST,
-    Param("p", numeric()),
-    returns=_element,
-    operator=True,
-    errors={"NUM": _no_share},
-    copies=(28, 4),
-)
-def percentile(site: Site, numbers: Column, p: Column) -> Column:
-    """The value below which a share of ascending numbers lies, both ends included."""
-    return _between(numbers, _inclusive(numbers, p))
+def _share(name: str, doc: str, place: Callable[[Column, Column], Column], fails: Fails, copies: int) -> None:
+    def lower(site: Site, numbers: Column, p: Column) -> Column:
+        return _between(numbers, place(numbers, p))
+
+    lower.__doc__ = doc
+    declared = function(
+        name, "list", LIST, P, returns=_element, operator=True, errors={"NUM": fails}, copies=(28, copies)
+    )
+    declared(lower)
 
 
-@function(
-    "percentile_exc",
-    "list",
-    LIST,
-    Param("p", numeric()),
-    returns=_element,
-    operator=True,
-    errors={"NUM": _outside},
-    copies=(28, 6),
-)
-def percentile_exc(site: Site, numbers: Column, p: Column) -> Column:
-    """The value below which a share of ascending numbers lies, both ends excluded."""
-    return _between(numbers, _exclusive(numbers, p))
+_share("percentile", "The value below which a share of numbers lies, both ends included.", _inclusive, _no_share, 2)
+_share("percentile_exc", "The same with both ends excluded.", _exclusive, _outside, 3)
 
 
 def _no_place(site: Site, numbers: Column, k: Column) -> Condition:
@@ -126,7 +105,7 @@ def _no_place(site: Site, numbers: Column, k: Column) -> Condition:
     "nth",
     "list",
     LIST,
-    Param("k", frozenset({"integer"})),
+    K,
     returns=lambda args: args[0].type.element.blank(),
     operator=True,
     errors={"NUM": _no_place},
@@ -137,115 +116,69 @@ def nth(site: Site, numbers: Column, k: Column) -> Column:
     return sql.Element(numbers, sql.small_int(k, 1, 2**31 - 1), NUMERIC)
 
 
-@function("middle", "list", LIST, returns=_element, operator=True, copies=(28, 1))
-def middle(site: Site, numbers: Column) -> Column:
-    """The value in the middle of ascending numbers."""
-    return _between(numbers, _inclusive(numbers, sql.number("0.5")))
+def _in_order(
+    name: str, doc: str, *examples: str, by: tuple[Param, ...] = (), resolve: Finish, falling: bool = False
+) -> None:
+    """Declare an aggregate that a function makes of the values in ascending (`falling`: descending) order."""
+
+    def lower(site: Site, over: Over) -> Column:
+        value = sql.num(over.values[0])
+        order = value.desc() if falling else value
+        return over.rows(func.array_agg(aggregate_order_by(value, order)), value.is_not(None))
+
+    lower.__doc__ = doc
+    aggregation(name, SET, VALUE, *by, returns=listed, resolve=resolve, examples=examples, copies=3)(lower)
 
 
-@aggregation(
+def _constant(number: str) -> Literal:
+    return Literal(DECIMAL.blank(False), Decimal(number))
+
+
+_in_order(
     "MEDIAN",
-    SET,
-    VALUE,
-    returns=listed,
-    resolve=finish("middle"),
-    examples=("MEDIAN(lines.amount)",),
-    copies=3,
+    "The middle value, or the mean of the two in the middle; of nothing it is blank.",
+    "MEDIAN(lines.amount)",
+    resolve=lambda c, made, values: c.call("percentile", made, _constant("0.5")),
 )
-def median(site: Site, over: Over) -> Column:
-    """The middle value, or the mean of the two in the middle; of nothing it is blank."""
-    return _ascending(site, over)
-
-
-P = Param("p", numeric())
-
-
-@aggregation(
+_in_order(
     "PERCENTILE",
-    SET,
-    VALUE,
-    P,
-    returns=listed,
-    resolve=finish("percentile"),
-    examples=("PERCENTILE(lines.amount, 0.9)", "PERCENTILE(lines, price * 2, 90%)"),
-    copies=3,
-)
-def percentile_of(site: Site, over: Over) -> Column:
     """The value below which a share p of the rows lies, in proportion between the two nearest ones; 0 is the smallest
-    and 1 the largest value, and any other p an error (Excel PERCENTILE.INC)."""
-    return _ascending(site, over)
-
-
-@aggregation(
+    and 1 the largest value, and any other p an error (Excel PERCENTILE.INC).""",
+    "PERCENTILE(lines.amount, 0.9)",
+    "PERCENTILE(lines, price * 2, 90%)",
+    by=(P,),
+    resolve=finish("percentile"),
+)
+_in_order(
     "PERCENTILE_EXC",
-    SET,
-    VALUE,
-    P,
-    returns=listed,
-    resolve=finish("percentile_exc"),
-    examples=("PERCENTILE_EXC(lines.amount, 0.9)",),
-    copies=3,
-)
-def percentile_exc_of(site: Site, over: Over) -> Column:
     """As PERCENTILE, with the ends excluded: an error where p is below 1/(n+1) or above n/(n+1) (Excel
-    PERCENTILE.EXC)."""
-    return _ascending(site, over)
-
-
-QUARTER = Literal(DECIMAL.blank(False), Decimal("0.25"))
-
-
-def _quartile(c: Builder, made: Aggregate, values: tuple[Node, ...]) -> Node:
-    return c.call("percentile", made, c.call("*", values[0], QUARTER))
-
-
-@aggregation(
+    PERCENTILE.EXC).""",
+    "PERCENTILE_EXC(lines.amount, 0.9)",
+    by=(P,),
+    resolve=finish("percentile_exc"),
+)
+_in_order(
     "QUARTILE",
-    SET,
-    VALUE,
-    Param("quarter", frozenset({"integer"})),
-    returns=listed,
-    resolve=_quartile,
-    examples=("QUARTILE(lines.amount, 3)",),
-    copies=3,
+    "The percentile of 0 to 4 quarters; any other number is an error (Excel QUARTILE.INC).",
+    "QUARTILE(lines.amount, 3)",
+    by=(Param("quarter", frozenset({"integer"})),),
+    resolve=lambda c, made, values: c.call("percentile", made, c.call("*", values[0], _constant("0.25"))),
 )
-def quartile(site: Site, over: Over) -> Column:
-    """The percentile of 0 to 4 quarters; any other number is an error (Excel QUARTILE.INC)."""
-    return _ascending(site, over)
-
-
-K = Param("k", frozenset({"integer"}))
-
-
-@aggregation(
+_in_order(
     "SMALL",
-    SET,
-    VALUE,
-    K,
-    returns=listed,
+    "The k-th smallest value; of nothing it is blank, and an error where there are fewer.",
+    "SMALL(lines.amount, 2)",
+    by=(K,),
     resolve=finish("nth"),
-    examples=("SMALL(lines.amount, 2)",),
-    copies=3,
 )
-def small(site: Site, over: Over) -> Column:
-    """The k-th smallest value; an error where there are fewer."""
-    return _ascending(site, over)
-
-
-@aggregation(
+_in_order(
     "LARGE",
-    SET,
-    VALUE,
-    K,
-    returns=listed,
+    "The k-th largest value; of nothing it is blank, and an error where there are fewer.",
+    "LARGE(lines.amount, 2)",
+    by=(K,),
     resolve=finish("nth"),
-    examples=("LARGE(lines.amount, 2)",),
-    copies=3,
+    falling=True,
 )
-def large(site: Site, over: Over) -> Column:
-    """The k-th largest value; an error where there are fewer."""
-    value = sql.num(over.values[0])
-    return over.rows(func.array_agg(aggregate_order_by(value, value.desc())), value.is_not(None))
 
 
 @aggregation("MODE", SET, row("value", ORDERED), returns=same, examples=("MODE(lines.quantity)",))
@@ -305,7 +238,7 @@ def _spread(name: str, doc: str, *, sample: bool, root: bool) -> None:
         VALUE if root else NUMBER,
         returns=averaged if root else _rough,
         errors={"DIV0": _single} if sample else {},
-        copies=16,
+        copies=11,
         power=1 if root else 2,
         examples=(f"{name}(lines.amount)",),
     )(lower)
@@ -331,7 +264,7 @@ def _weightless(site: Site, over: Over) -> Condition:
     row("weight", numeric()),
     returns=averaged,
     errors={"DIV0": _weightless},
-    copies=6,
+    copies=10,
     power=3,
     examples=("WEIGHTEDAVG(lines.price, quantity)", "WEIGHTEDAVG(lines, price * 2, quantity)"),
 )
@@ -359,7 +292,7 @@ def _flat(*positions: int) -> dict[str, object]:
     row("y", numeric("duration")),
     returns=_rough,
     errors=_flat(0, 1),
-    copies=40,
+    copies=30,
     power=2,
     examples=("CORREL(lines.price, quantity)", "CORREL(lines, price, quantity)"),
 )
@@ -378,7 +311,7 @@ def correl(site: Site, over: Over) -> Column:
     row("x", numeric()),
     returns=_rough,
     errors=_flat(1),
-    copies=24,
+    copies=36,
     power=6,
     examples=("SLOPE(lines.price, quantity)", "SLOPE(lines, price, quantity)"),
 )
@@ -396,7 +329,7 @@ def slope(site: Site, over: Over) -> Column:
     row("x", numeric()),
     returns=_rough,
     errors=_flat(1),
-    copies=28,
+    copies=40,
     power=6,
     examples=("INTERCEPT(lines.price, quantity)",),
 )
@@ -416,7 +349,7 @@ def _not_positive(site: Site, over: Over) -> Condition:
     NUMBER,
     returns=averaged,
     errors={"NUM": _not_positive},
-    copies=3,
+    copies=4,
     examples=("GEOMEAN(lines.amount)",),
 )
 def geomean(site: Site, over: Over) -> Column:
@@ -426,59 +359,3 @@ def geomean(site: Site, over: Over) -> Column:
     logs = over.rows(func.sum(func.ln(sound, type_=NUMERIC), type_=NUMERIC))
     many = func.nullif(over.rows(func.count(value)), sql.whole(0), type_=Integer())
     return sql.rounded(func.exp(logs / many, type_=NUMERIC))
-
-
-# -- money over time ------------------------------------------------------------------------------------------------
-
-
-AT = cast(sql.POSITION, Numeric)
-
-
-def _log(growth: Column) -> Column:
-    """The logarithm of a growth without its sign; 0 where there is none."""
-    size = func.nullif(func.abs(growth, type_=NUMERIC), sql.whole(0), type_=NUMERIC)
-    return func.coalesce(func.ln(size, type_=NUMERIC), sql.whole(0), type_=NUMERIC)
-
-
-@lazy_function(
-    "discounted",
-    "list",
-    LIST,
-    Param("rate", numeric()),
-    returns=lambda args: DECIMAL.blank(args[1].type.nullable).rough(),
-    operator=True,
-    volatility="relational",
-    copies=(6, 3),
-)
-def discounted(site: Site, numbers: Lowered, rate: Lowered) -> Lowered:
-    """The sum of a list's numbers, the i-th divided by (1 + rate)^i."""
-    growth = sql.num(rate.value) + sql.whole(1)
-    none = growth == sql.whole(0)
-    log = _log(growth)
-    # Far away a number is worth nothing, or more than there are digits for, which is an error.
-    endless = -_many(numbers.value) * log > LN_LIMIT
-    far = func.abs(AT * log, type_=NUMERIC) > LN_LIMIT
-    factor = sql.number(FINE) / func.nullif(growth, sql.whole(0), type_=NUMERIC)
-    power = func.power(factor, case((far, sql.whole(0)), else_=AT), type_=NUMERIC)
-    worth = sql.element(NUMERIC) * case((far, sql.whole(0)), else_=power)
-    total = sql.OfElements(numbers.value, func.sum(worth, type_=NUMERIC), NUMERIC)
-    value = case((rate.value.is_not(None), sql.rounded(func.coalesce(total, sql.whole(0), type_=NUMERIC))))
-    guard = first(numbers.guard, rate.guard, raises("DIV0", none), raises("NUM", endless))
-    return Lowered(value, guard, digits=numbers.digits + limits.POWER_DIGITS)
-
-
-@aggregation(
-    "NPV",
-    Param("rate", numeric()),
-    SET,
-    row("value", numeric()),
-    row("by", ORDERED),
-    returns=listed,
-    resolve=finish("discounted"),
-    copies=2,
-    examples=("NPV(10%, lines.amount, number)", "NPV(10%, lines, price * quantity, number)"),
-)
-def npv(site: Site, over: Over) -> Column:
-    """The present value of the rows' values in the order given, the first of them a period from now (Excel NPV);
-    blank values take no period, and of nothing it is 0. A rate of -100 % is an error."""
-    return collected(over, sql.num(over.values[0]), sql.ordered(over.values[1], site.args[1].type).asc().nulls_last())

@@ -12,6 +12,7 @@ from metamodel.formula.functions.registry import (
     Builder,
     Column,
     Condition,
+    Lowered,
     Param,
     Site,
     function,
@@ -60,20 +61,22 @@ def filled(column: Column, node: Node) -> Column:
     return sql.filled(column, node.type.nullable)
 
 
-def grows(factor: int, more: int = 0) -> Callable[[Site], tuple[int, int]]:
+def grows(factor: int) -> Callable[[Site], tuple[int, int]]:
     """The size of a text that is at most so many times as long as the first argument."""
-    return lambda site: (min(site.lowered[0].digits * factor + more, MAX), 0)
+    return lambda site: (min(site.lowered[0].digits * factor, MAX), 0)
 
 
-def too_long(make: Callable[..., Column], factor: int, more: int = 0) -> Callable[..., Condition | None]:
-    """The error of a result longer than the limit, where its static size does not exclude that."""
+def outgrown(text: Lowered, made: Column, factor: int, more: int = 0) -> Condition | None:
+    """Whether what was made of a text, at most so many times as long and some characters more, is longer than the
+    limit; None where it can not be. It is only looked at where the text is long enough for that."""
+    if text.digits * factor + more <= MAX:
+        return None
+    return sql.all_of(length(text.value) > sql.whole((MAX - more) // factor), length(made) > sql.whole(MAX))
 
-    def fails(site: Site, *columns: Column) -> Condition | None:
-        if site.lowered[0].digits * factor + more <= MAX:
-            return None
-        return length(make(site, *columns)) > sql.whole(MAX)
 
-    return fails
+def too_long(make: Callable[[Site, Column], Column], factor: int) -> Callable[[Site, Column], Condition | None]:
+    """The error of a result, at most so many times as long as the text, that is longer than the limit."""
+    return lambda site, text: outgrown(site.lowered[0], make(site, text), factor)
 
 
 # -- pieces ---------------------------------------------------------------------------------------------------------

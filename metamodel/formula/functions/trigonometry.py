@@ -55,7 +55,7 @@ def _angle(name: str, doc: str, *examples: str, inverse: bool = False) -> None:
         returns=rough,
         errors={"NUM": _no_sine} if inverse else {},
         nulls=True,
-        copies=(3, 1) if inverse else (1, 0),
+        copies=(2, 1) if inverse else (1, 0),
         examples=examples,
     )(lower)
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Integer, Numeric, case, cast, func
 
 from metamodel.formula.functions import sql
-from metamodel.formula.functions.moves import date_type
-from metamodel.formula.functions.parts import whole
+from metamodel.formula.functions.clock import known
+from metamodel.formula.functions.number import whole, with_flags
 from metamodel.formula.functions.registry import Builder, Column, Condition, Param, Site, Strict, function
 from metamodel.formula.functions.workweek import (
     DAY_ONE,
@@ -25,7 +25,7 @@ from metamodel.formula.functions.workweek import (
     worked_until,
 )
 from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import Kind, Type
+from metamodel.formula.types import DATE, Kind, Type
 from metamodel.names import did_you_mean
 
 DAY: frozenset[Kind] = frozenset({"date"})
@@ -91,14 +91,13 @@ def _place(calendar: Workdays, start: Column, steps: Column) -> Column:
 def _workday(site: Site, start: Column, count: Column, *rest: Column) -> Column:
     calendar, steps = _days_of(site, (start, count, *rest)), _steps(count)
     moved = day_of(nth(calendar, _place(calendar, start, steps)))
-    known = [x.is_not(None) for x, arg in zip((start, count), site.args, strict=False) if arg.type.nullable]
-    return case((sql.all_of(*known, steps != sql.whole(0)), moved), (steps == sql.whole(0), start))
+    return case((sql.all_of(*known(site, start, count), steps != sql.whole(0)), moved), (steps == sql.whole(0), start))
 
 
 def _no_workday(site: Site, start: Column, count: Column, *rest: Column) -> Condition | None:
     calendar, steps = _days_of(site, (start, count, *rest)), _steps(count)
-    known = [x.is_not(None) for x, arg in zip((start, count), site.args, strict=False) if arg.type.nullable]
-    return sql.all_of(*known, steps != sql.whole(0), outside(calendar, _place(calendar, start, steps)))
+    left = outside(calendar, _place(calendar, start, steps))
+    return sql.all_of(*known(site, start, count), steps != sql.whole(0), left)
 
 
 def _with_holidays(name: str, named: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
@@ -117,15 +116,15 @@ def _with_holidays(name: str, named: str) -> Callable[[Builder, tuple[Node, ...]
         if not isinstance(rest, Literal):
             return c.fail("E207", rest, f"the calendar of {name} must be a constant text", 'such as "DE" or "US-CA"')
         if _countries().workdays(rest.value) is None:
-            known = _countries().near(str(rest.value))
-            hint = did_you_mean(str(rest.value).upper(), known) or 'ISO codes such as "DE" or "US-CA"'
+            near = _countries().near(str(rest.value))
+            hint = did_you_mean(str(rest.value).upper(), near) or 'ISO codes such as "DE" or "US-CA"'
             return c.fail("E221", rest, f'there is no calendar "{rest.value}"', hint)
         return Call(of, named, args)
 
     return resolve
 
 
-RETURNS: dict[str, Callable[[tuple[Node, ...]], Type]] = {"NETWORKDAYS": whole, "WORKDAY": date_type}
+RETURNS: dict[str, Callable[[tuple[Node, ...]], Type]] = {"NETWORKDAYS": whole, "WORKDAY": with_flags(DATE)}
 
 
 def _declare(name: str, second: Param, lower: Strict, doc: str, *examples: str) -> None:

@@ -10,12 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from metamodel.formula.functions.registry import (
-    FUNCTIONS,
-    Aggregation,
-    Function,
-    aggregate,
-)
+from metamodel.formula.functions.registry import FUNCTIONS, Aggregation, Function, aggregate
 from metamodel.formula.functions.registry import names as function_names
 from metamodel.formula.scope import FACTS, ObjectShape, Scope
 from metamodel.formula.service.situation import (
@@ -290,12 +285,10 @@ class _Maker:
         if param is not None and param.choices:
             known = [(choice, "") for choice in param.choices]
         elif self.wanted.of and self.wanted.kinds & {"select", "list"}:
-            known = [(n, self.describe("option", self.wanted.of, n).label) for n in self._options(self.wanted.of)]
+            of = self.wanted.of
+            known = [(n, self.describe("option", of, n).label) for n in self.scope.schema.options(of)]
         else:
             return
         for name, label in known:
             text = name if quoted else f'"{name}"'
             yield self.make(text, text, "option", detail=self.wanted.of or "", doc=label, worth="fits")
-
-    def _options(self, of: str) -> Iterable[str]:
-        return self.scope.schema.options(of)

@@ -24,11 +24,10 @@ class Described:
 
     label: str = ""
     help: str = ""
-    kind: str = ""
 
 
-Describer = Callable[["str", "str", "str"], Described]
-"""(kind of name, owner, name) -> its description; see `check.Reference` for the three."""
+Describer = Callable[[str, str, str], Described]
+"""(kind of name, owner, name) -> its description; see `checked.Reference` for the three."""
 
 
 def undescribed(kind: str, owner: str, name: str) -> Described:
@@ -61,7 +60,6 @@ class Level:
     bracket: str
     frame: Frame
     call: str | None = None
-    start: int = 0
     argument: int = 0
     named: str | None = None
     before: tuple[str, ...] = ()
@@ -173,7 +171,7 @@ class _Reader:
         self.levels = [Level("", frame_of(scope))]
         self.steps: tuple[str, ...] = ()
         self.last: Token | None = None
-        self.name: tuple[str, int] = ("", 0)
+        self.name = ""
 
     @property
     def level(self) -> Level:
@@ -188,7 +186,7 @@ class _Reader:
     def token(self, token: Token, source: str) -> None:
         dotted = self.last is not None and self.last.text == "." and bool(self.steps)
         if token.path:
-            self.name = (f"{self.name[0]}.{token.text}", self.name[1]) if dotted else (token.text, token.start)
+            self.name = f"{self.name}.{token.text}" if dotted else token.text
             self.steps = (*self.steps, token.text) if dotted else (token.text,)
             found = self.follow()
             self.level.operand = found.type if found else None
@@ -198,9 +196,8 @@ class _Reader:
             case ".":
                 return
             case "(" if called:
-                name, start = self.name
-                scalar, over = callee(self.scope, name), aggregate(name)
-                self.open(Level("(", self.level.frame, name, start, scalar=scalar, over=over))
+                scalar, over = callee(self.scope, self.name), aggregate(self.name)
+                self.open(Level("(", self.level.frame, self.name, scalar=scalar, over=over))
             case "(":
                 # A list to compare with, or a group: both go on with what is expected outside.
                 self.open(Level("(", self.level.frame, compared=self.level.compared))
@@ -263,7 +260,7 @@ class _Reader:
         over = aggregate(self.level.call) if self.level.call and self.level.argument == 0 else None
         if found is None and over is not None and over.whole and len(self.steps) == 1:
             shape = self.scope.schema.object(self.steps[0].lower())
-            return Target("rows", shape.name) if shape else None
+            return Target("rows", shape.name) if shape and shape.fields else None
         return found
 
 

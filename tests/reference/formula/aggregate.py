@@ -7,7 +7,8 @@ from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from tests.reference.formula.core import Site, fold, shown
+from tests.reference.formula.core import Site, fold
+from tests.reference.formula.operators import shown
 from tests.reference.formula.static import BOOLEAN, NUMBER, ROUGH, TEXT, Static, first, numeric
 from tests.reference.formula.values import Fault, divide, floor, inexact, root
 
@@ -93,19 +94,21 @@ def last_(c: Site, rows: Table) -> Any:
     return row and row[0]
 
 
+def _extreme(rows: Table, pick: Callable[..., Any]) -> Any:
+    """The value of the row where the second one is largest (smallest); of several the one with the smallest id."""
+    found = [row for row in rows if row[1] is not None]
+    best = pick((row[1] for row in found), default=None)
+    return min(((row[-1]["id"], row[0]) for row in found if row[1] == best), default=(None, None))[1]
+
+
 @fold("ARGMAX", returns=first)
 def argmax(c: Site, rows: Table) -> Any:
-    """The value of the row where the second one is largest; of several the one with the smallest id."""
-    found = [row for row in rows if row[1] is not None]
-    best = max((row[1] for row in found), default=None)
-    return min(((row[-1]["id"], row[0]) for row in found if row[1] == best), default=(None, None))[1] if found else None
+    return _extreme(rows, max)
 
 
 @fold("ARGMIN", returns=first)
 def argmin(c: Site, rows: Table) -> Any:
-    found = [row for row in rows if row[1] is not None]
-    best = min((row[1] for row in found), default=None)
-    return min(((row[-1]["id"], row[0]) for row in found if row[1] == best), default=(None, None))[1] if found else None
+    return _extreme(rows, min)
 
 
 # -- by rank --------------------------------------------------------------------------------------------------------
@@ -267,28 +270,28 @@ def correl(c: Site, rows: Table) -> Any:
     return -made if both < 0 else made
 
 
+def _slope(pairs: list[tuple[Fraction, Fraction]]) -> Fraction:
+    """Of the line of least squares through (x, y)."""
+    both, x, _ = _sums(pairs)
+    if x == 0:
+        raise Fault("DIV0")
+    return both / x
+
+
 @fold("SLOPE", returns=ROUGH)
 def slope(c: Site, rows: Table) -> Any:
     """Excel SLOPE(known_y, known_x)."""
     pairs = [(x, y) for y, x in _pairs(rows)]
-    if not pairs:
-        return None
-    both, x, _ = _sums(pairs)
-    if x == 0:
-        raise Fault("DIV0")
-    return inexact(both / x)
+    return inexact(_slope(pairs)) if pairs else None
 
 
 @fold("INTERCEPT", returns=ROUGH)
 def intercept(c: Site, rows: Table) -> Any:
+    """Excel INTERCEPT(known_y, known_x)."""
     pairs = [(x, y) for y, x in _pairs(rows)]
     if not pairs:
         return None
-    both, x, _ = _sums(pairs)
-    if x == 0:
-        raise Fault("DIV0")
-    n = len(pairs)
-    return inexact((sum(b for _, b in pairs) - both / x * sum(a for a, _ in pairs)) / n)
+    return inexact((sum(y for _, y in pairs) - _slope(pairs) * sum(x for x, _ in pairs)) / len(pairs))
 
 
 # -- texts and lists ------------------------------------------------------------------------------------------------

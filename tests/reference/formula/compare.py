@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -15,7 +17,7 @@ from metamodel.formula import ast, typed
 from metamodel.formula.check import check
 from metamodel.formula.parse import parse
 from tests.formula import shapes
-from tests.reference.formula import Evaluator, Fault, world
+from tests.reference.formula import Fault, world
 
 Blanks = Literal["blank", "zero"]
 
@@ -59,21 +61,29 @@ def same(found: Any, wanted: Any) -> bool:
 
 
 class Bench:
-    """A world in a database."""
+    """A world in a database: formulas of its records."""
 
-    def __init__(self, database: Database, made: world.World, evaluator: Evaluator | None = None) -> None:
+    scope, of = world.SCOPE, "project"
+    blanks: tuple[Blanks, ...] = ("blank", "zero")
+
+    def __init__(self, database: Database, made: world.World) -> None:
         self.database, self.world = database, made
-        self.evaluator = evaluator or world.evaluator()
+        self.evaluator = world.evaluator()
         self.row = world.row_of(database)
         world.store(database, made)
 
+    @property
+    def records(self) -> Sequence[dict[str, Any]]:
+        """What a formula is evaluated for, in the order of `found`."""
+        return self.world.rows
+
     def tree(self, text: str, blanks: Blanks = "blank") -> typed.Node | None:
-        return check(parse(text), world.SCOPE, blanks=blanks).tree
+        return check(parse(text), self.scope, blanks=blanks).tree
 
     def wanted(self, tree: ast.Node, row: dict[str, Any], blanks: Blanks = "blank") -> Any:
         """The value by the specification; an error as a `Fault`."""
         try:
-            return self.evaluator.run(tree, row, "project", blanks=blanks)
+            return self.evaluator.run(tree, row, self.of, blanks=blanks)
         except Fault as fault:
             return fault
 
@@ -91,7 +101,7 @@ class Bench:
     def differences(self, text: str, blanks: Blanks = "blank") -> list[Difference] | None:
         """The rows on which SQL and specification disagree; None where the formula is refused."""
         written = parse(text)
-        tree = check(written, world.SCOPE, blanks=blanks).tree
+        tree = check(written, self.scope, blanks=blanks).tree
         if tree is None:
             return None
         columns = [expression.value(tree, self.row).label("value"), expression.error(tree, self.row).label("error")]
@@ -102,7 +112,7 @@ class Bench:
             ]
         found = self.found(*columns)
         wrong = []
-        for row, got in zip(self.world.rows, found, strict=True):
+        for row, got in zip(self.records, found, strict=True):
             wanted = self.wanted(written, row, blanks)
             actual = Fault(got["error"]) if got["error"] else got["value"]
             fine = same(actual, wanted) and not (got["error"] and got["value"] is not None)
@@ -111,3 +121,20 @@ class Bench:
             if not fine:
                 wrong.append(Difference(text, blanks, row, wanted, tuple(got), sql_text(columns[0])))
         return wrong
+
+
+class Measures(Bench):
+    """Measures over the records of each team, and over none."""
+
+    scope, of, blanks = world.MEASURE, "measure", ("blank",)
+
+    @cached_property
+    def records(self) -> Sequence[dict[str, Any]]:
+        teams = [[row for row in self.world.rows if row["team"] == team] for team in range(world.TEAMS)]
+        return [{"rows": rows} for rows in (*teams, [])]
+
+    def found(self, *columns: Any) -> list[Any]:
+        of_all = sa.select(*columns).select_from(shapes.PROJECT)
+        team = sa.column("team", _selectable=shapes.PROJECT)
+        statements = of_all.group_by(team).order_by(team), of_all.where(sa.false()).having(sa.true())
+        return [row for statement in statements for row in self.database.rows(sql_text(statement))]

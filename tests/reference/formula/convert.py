@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from tests.reference.formula import patterns
-from tests.reference.formula.core import Site, known, shown
+from tests.reference.formula.core import Site, known
+from tests.reference.formula.operators import shown
 from tests.reference.formula.static import BOOLEAN, NUMBER, PLACE, ROUGH, TEXT, Static
 from tests.reference.formula.values import Fault, Place, Seconds, half_up, whole
 
@@ -19,7 +20,9 @@ NUMERAL = re.compile(r"[+-]?([0-9]{1,38}(\.[0-9]{0,18})?|\.[0-9]{1,18})")
 def text(c: Site, value: Any, *pattern: str) -> Any:
     if not pattern:
         return shown(c.e, value)
-    return patterns.number(value, pattern[0]) if isinstance(value, Decimal) else patterns.moment(c.e, value, pattern[0])
+    if isinstance(value, Decimal):
+        return patterns.number(lambda places: c.near(0, value, places), pattern[0])
+    return patterns.moment(c.e, value, pattern[0])
 
 
 @known("VALUE", returns=NUMBER)
@@ -39,7 +42,7 @@ def isnumber(c: Site, text: str) -> Any:
 def fixed(c: Site, number: Decimal, digits: Decimal = Decimal(2), plain: bool = False) -> Any:
     """Excel FIXED: two places, at most 60, thousands by commas unless the third argument is TRUE."""
     places = max(min(c.whole(1, digits), 60), -60) if len(c.static) > 1 else 2
-    rounded = half_up(number, places)
+    rounded = half_up(c.near(0, number, places), places)
     shown = format(rounded if places >= 0 else rounded.quantize(Decimal(1)), "f" if plain else ",f")
     return shown[1:] if shown.startswith("-") and not rounded else shown
 
@@ -57,7 +60,8 @@ def numbervalue(c: Site, text: str | None, decimal: str | None = ".", group: str
     head, point, tail = plain.partition(decimal[0])
     if group and group[0] != decimal[0]:
         head = head.replace(group[0], "")
-    # The number itself is one that VALUE reads.
+    head = head.replace(".", " ")
+    # The number itself is one that VALUE reads, and no other sign than `decimal` is its point.
     if not NUMERAL.fullmatch(made := head + ("." if point else "") + tail) or len(written) - len(plain) > 9:
         raise Fault("VALUE")
     return Decimal(made).scaleb(-2 * (len(written) - len(plain)))
@@ -71,7 +75,8 @@ MINOR |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
 def formatcurrency(c: Site, currency: str, amount: Decimal) -> Any:
     if not re.fullmatch("[A-Z]{3}", currency):
         raise Fault("VALUE")
-    rounded = half_up(amount, MINOR.get(currency, 2))
+    places = MINOR.get(currency, 2)
+    rounded = half_up(c.near(1, amount, places), places)
     return f"{currency} {rounded or abs(rounded):,f}"
 
 
@@ -106,9 +111,10 @@ def listsize(c: Site, items: tuple[Any, ...] | None) -> Any:
 
 @known("LISTAT", returns=lambda parts: Static(parts[0].item or "text", parts[0].rough))
 def listat(c: Site, items: tuple[Any, ...], place: Decimal) -> Any:
-    """The first item is 1; beyond the list it is blank."""
+    """The first item is 1; beyond the list it is blank, a condition FALSE."""
     at = c.whole(1, place)
-    return items[at - 1] if 1 <= at <= len(items) else None
+    found = items[at - 1] if 1 <= at <= len(items) else None
+    return False if found is None and c.static[0].item == "boolean" else found
 
 
 @known("UNIQUE", returns=lambda parts: parts[0])

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.reference.formula.core import Site, days_in, known, later, months_later
+from tests.reference.formula.core import Site, known
+from tests.reference.formula.operators import days_in, later, months_later
 from tests.reference.formula.static import DATE, DATETIME, DURATION, NUMBER, ROUGH, TIME, first
 from tests.reference.formula.values import Fault, Seconds, Unknown, divide, half_up
 
@@ -209,7 +210,11 @@ def _begin(at: datetime, unit: str) -> datetime:
 
 @known("DATETRUNC", returns=first)
 def datetrunc(c: Site, day: date, unit: str) -> Any:
-    return c.e.like(day, _begin(c.e.local(day), unit.lower()))
+    """The beginning of the unit; of an hour or less what has passed of it before the instant."""
+    local, unit = c.e.local(day), unit.lower()
+    begin = _begin(local, unit)
+    found = c.e.like(day, begin)
+    return day - (local - begin) if isinstance(day, datetime) and unit in ("hour", "minute", "second") else found
 
 
 @known("STARTOF", returns=DATE)

@@ -14,7 +14,6 @@ PAIRS = int(os.environ.get("FIELDWRIGHT_PAIRS", "100000"))
 SEED = int(os.environ.get("FIELDWRIGHT_SEED", "1"))
 """Every run draws the same formulas and rows unless it names another seed."""
 ROWS = 40
-BLANKS: st.SearchStrategy[Blanks] = st.sampled_from(("blank", "zero"))
 
 
 class Disagreement(AssertionError):
@@ -35,13 +34,13 @@ def hunt(bench: Bench, formulas: st.SearchStrategy[str], examples: int, name: st
         report_multiple_bugs=False,
         print_blob=False,
     )
-    @given(formulas, BLANKS)
+    @given(formulas, st.sampled_from(bench.blanks))
     def run(text: str, blanks: Blanks) -> None:
         nonlocal pairs
         found = bench.differences(text, blanks)
         if found is None:
             return
-        pairs += len(bench.world.rows)
+        pairs += len(bench.records)
         if found:
             raise Disagreement(str(found[0]))
 

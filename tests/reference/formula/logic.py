@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from metamodel.formula import ast
-from tests.reference.formula.core import Evaluator, Rows, Site, branch, equal, known, ordered
+from tests.reference.formula.core import Evaluator, Rows, Site, known
+from tests.reference.formula.operators import equal, ordered
 from tests.reference.formula.static import BOOLEAN, Static, joined
 from tests.reference.formula.values import Fault
 
@@ -26,7 +27,11 @@ def _settled(e: Evaluator, n: ast.Call, rows: Rows, value: Any) -> Any:
 
 @known("IF", "IFS", returns=_branches, mode="lazy")
 def if_(e: Evaluator, n: ast.Call, rows: Rows) -> Any:
-    return _settled(e, n, rows, branch(e, n.args, rows))
+    """Condition, value, condition, value, ... and perhaps a default."""
+    conditions = range(0, len(n.args) - 1, 2)
+    default = n.args[-1] if len(n.args) % 2 else None
+    taken = next((n.args[i + 1] for i in conditions if e.truth(n.args[i], rows)), default)
+    return _settled(e, n, rows, e.eval(taken, rows) if taken else None)
 
 
 @known("CASE", "SWITCH", returns=_cases, mode="lazy")
@@ -35,7 +40,7 @@ def case(e: Evaluator, n: ast.Call, rows: Rows) -> Any:
     for i in range(1, len(args) - 1, 2):
         static = [e.static(wanted, rows), e.static(args[i], rows)]
         if equal(e.eval(wanted, rows), e.eval(args[i], rows), static):
-            return e.eval(args[i + 1], rows)
+            return _settled(e, n, rows, e.eval(args[i + 1], rows))
     return _settled(e, n, rows, e.eval(args[-1], rows) if len(args) % 2 == 0 else None)
 
 
@@ -48,7 +53,7 @@ def choose(e: Evaluator, n: ast.Call, rows: Rows) -> Any:
     at = Site(e, [e.static(n.args[0], rows)]).whole(0, index)
     if not 1 <= at < len(n.args):
         raise Fault("VALUE", "NUM")
-    return e.eval(n.args[at], rows)
+    return _settled(e, n, rows, e.eval(n.args[at], rows))
 
 
 @known("AND", returns=BOOLEAN, mode="lazy")

@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from metamodel.formula import limits
-from tests.reference.formula.core import Site, known, power
+from tests.reference.formula.core import Site, known
+from tests.reference.formula.operators import power
 from tests.reference.formula.static import NUMBER, ROUGH, Static, joined, numeric
 from tests.reference.formula.values import (
     GUARD,
@@ -47,24 +48,26 @@ def _places(c: Site, digits: tuple[Decimal, ...]) -> int:
     return max(min(c.whole(1, digits[0]), 1_100), -1_100) if digits else 0
 
 
-@known("ROUND", returns=numeric)
+@known("ROUND", returns=NUMBER)
 def round_(c: Site, number: Decimal, *digits: Decimal) -> Any:
-    return half_up(number, _places(c, digits))
+    places = _places(c, digits)
+    return half_up(c.near(0, number, places), places)
 
 
-@known("ROUNDUP", returns=numeric)
+@known("ROUNDUP", returns=NUMBER)
 def roundup(c: Site, number: Decimal, *digits: Decimal) -> Any:
     return up(c.steady(0, number), _places(c, digits))
 
 
-@known("ROUNDDOWN", "TRUNC", returns=numeric)
+@known("ROUNDDOWN", "TRUNC", returns=NUMBER)
 def rounddown(c: Site, number: Decimal, *digits: Decimal) -> Any:
     return down(c.steady(0, number), _places(c, digits))
 
 
-@known("ROUNDEVEN", returns=numeric)
+@known("ROUNDEVEN", returns=NUMBER)
 def roundeven(c: Site, number: Decimal, *digits: Decimal) -> Any:
-    return half_even(number, _places(c, digits))
+    places = _places(c, digits)
+    return half_even(c.near(0, number, places), places)
 
 
 @known("INT", returns=NUMBER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,8 @@ from tests.reference.formula.values import half_up
 PIECE = re.compile(r'"([^"]*)"|\\(.)|([0#])|([.,%])|(.)', re.DOTALL)
 
 
-def number(value: Decimal, pattern: str) -> str:
-    """`0` always shows a digit, `#` where there is one; what stands between digits stays where it is."""
+def number(near: Callable[[int], Decimal], pattern: str) -> str:
+    """The number that `near` gives for so many places. `0` always shows a digit, `#` where there is one; what stands between digits stays where it is."""
     pieces = [(m[1] if m[1] is not None else m[2] if m[2] is not None else m[5] or "", m[3] or "", m[4] or "") for m in PIECE.finditer(pattern)]
     digits = [at for at, piece in enumerate(pieces) if piece[1]]
     point = next((at for at, piece in enumerate(pieces) if piece[2] == "."), len(pieces))
@@ -31,7 +32,8 @@ def number(value: Decimal, pattern: str) -> str:
     commas = {at for at, piece in enumerate(pieces) if piece[2] == "," and at not in scaling}
     grouped = any(before and before[0] < at < last for at in commas)
     percents = sum(piece[2] == "%" for piece in pieces)
-    rounded = half_up(value.scaleb(2 * percents - 3 * len(scaling)), len(behind))
+    shift = 2 * percents - 3 * len(scaling)
+    rounded = half_up(near(len(behind) + shift).scaleb(shift), len(behind))
     whole, _, part = format(abs(rounded), "f").partition(".")
     whole = whole.lstrip("0")
     out: dict[int, str] = {}

@@ -111,6 +111,8 @@ class Typing:
     def start(self, path: ast.Path, objects: Objects) -> tuple[str, tuple[ast.Step, ...]]:
         """The object that a path begins at, and its steps from there."""
         name = path.steps[0].name.lower()
+        if name == "$user":
+            return "user", path.steps[1:]
         if name in ("this", "old") and name not in self.shapes[objects[0]]:
             return objects[-1], path.steps[1:]
         return objects[0], path.steps

@@ -1,8 +1,9 @@
 """Hypothesis strategies for typed formulas, as text. What is simplest stands first, so that failures shrink to it.
 
 A template is a formula with places: `{N}` is any number, `{T}` text, `{B}` condition, `{D}` date, `{I}` date-time
-(instant), `{C}` time of day, `{U}` duration, `{L}` list; `{line.N}` the same over the rows of a child set; `{n}` a
-small whole number, `{d}` digits, `{s}` a factor, `{p}` a pattern, `{day}` a unit of days, `{unit}` any unit.
+(instant), `{C}` time of day, `{U}` duration, `{L}` list; `{line.N}` the same over the rows of a child set, `{row.N}`
+over those of a measure; `{n}` a small whole number, `{d}` digits, `{s}` a factor, `{p}` a pattern, `{day}` a unit of
+days, `{unit}` any unit, `{set}` a child set.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from metamodel.formula.check import check
 from metamodel.formula.functions.registry import AGGREGATES, lookup
 from metamodel.formula.parse import parse
+from metamodel.formula.scope import Scope
 from tests.reference.formula import CALLS, FOLDS, world
 
 KINDS = {"N": "number", "T": "text", "B": "boolean", "D": "date", "I": "datetime", "C": "time", "U": "duration", "L": "list"}
-PLACE = re.compile(r"\{(?:(line)\.)?([A-Za-z]+)\}")
+PLACE = re.compile(r"\{(?:(line|row)\.)?([A-Za-z]+)\}")
 
 SMALL: dict[str, tuple[str, ...]] = {
     "n": ("1", "0", "2", "-1", "3", "5", "12", "units", "2.9", "1e30", "-1e30", "NULL"),
@@ -33,6 +35,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "term": ("12", "1", "0", "360", "-5", "2.5", "-60", "0.5"),
     "angle": ("0", "1", "0.5", "-1", "1.5", "rate", "tiny"),
     "f": ("factor", "due", "name", "units", "stage"),
+    "set": ("lines", "lines", "client.orders"),
 }
 
 LEAVES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -40,20 +43,21 @@ LEAVES: dict[str, dict[str, tuple[str, ...]]] = {
         "N": (
             *("0", "1", "2", "factor", "units", "tiny", "rate", "count_of", "amount * 1", "-1", "0.5", "factor", "units"),
             *("7", "1.575", "-2.5", "100", "0.1", "1e3", "10%", "(NULL + 1)", "client.size", "stage.probability", "tiny"),
-            *("old.factor", "1e-18", "0.000000000001", "98765432109876543210987654321098765432", "factor"),
+            *("$user.quota", "$user.bonus", "old.factor", "1e-18", "0.000000000001", "98765432109876543210987654321098765432", "factor"),
         ),
         "T": (
             *('"a"', '""', "name", "note", '"ab"', "name", "note", '" b "', '"7.50"', '"2024-02-29"', "name"),
             *('"x\'y"', r'"\\d"', '"A"', '"ß"', '"SS"', '","', '"\U0001f600"', '"%(a)s"', "client.region", "TEXT(stage)"),
-            *('"14:30:05"', '"2024-03-31T02:30"', "old.name", r'"a\nb"'),
+            *('"14:30:05"', '"2024-03-31T02:30"', "old.name", r'"a\nb"', "$user.region", "$user.team"),
         ),
         "B": (
             *("TRUE", "FALSE", "active", "urgent", "(factor > 0)", '(stage = "won")', '(stage <> "open")', "ISBLANK(note)"),
             *("client.vip", '(stage.category = "closed")', '(stage IN ("won", "lost"))', '(old.stage = "open")', "(tiny < 1)"),
+            *("$user.trusted", "($user.region = name)"),
         ),
         "D": (
             *("@2024-02-29", "due", "begun", "@2024-01-31", "due", "begun", "@2023-12-31", "@2000-01-01", "@0001-01-01"),
-            *("@9999-12-31", "@2024-03-31", "TODAY()", "client.since", "old.due", "DATEVALUE(seen)"),
+            *("@9999-12-31", "@2024-03-31", "TODAY()", "client.since", "old.due", "DATEVALUE(seen)", "$user.since"),
         ),
         "I": (
             *("@2024-10-27T00:30:00Z", "seen", "ended", "seen", "@2024-03-31T02:30:00", "@2024-10-27T02:30:00", "NOW()"),
@@ -64,9 +68,9 @@ LEAVES: dict[str, dict[str, tuple[str, ...]]] = {
         "L": ('["a", "b"]', '["a", "a"]', '[name, "x"]', "[name, note, name]"),
     },
     "line": {
-        "N": ("1", "price", "quantity", "number", "price", "0", "2", "0.1", "(price + this.factor)", "(quantity - this.units)", "1.005"),
+        "N": ("1", "price", "quantity", "number", "price", "0", "2", "0.1", "(price + this.factor)", "(quantity - this.units)", "1.005", "$user.quota"),
         "T": ("label", '"a"', "label", "(label & this.name)", '""'),
-        "B": ("TRUE", "done", "(quantity > 0)", "(price > this.factor)", "FALSE", "(done AND this.active)", "ISBLANK(day)"),
+        "B": ("TRUE", "done", "(quantity > 0)", "(price > this.factor)", "FALSE", "(done AND this.active)", "ISBLANK(day)", "(price > $user.quota)"),
         "D": ("day", "@2024-02-29", "MIN(day, this.due)"),
         "I": ("@2024-10-27T00:30:00Z", "IF(done, this.seen, this.ended)"),
         "C": ("@14:30", "IF(done, this.opens, @00:00)"),
@@ -114,19 +118,19 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         *("PMT({rate}, {term}, {N})", "PV({rate}, {term}, {N})", "FV({rate}, {term}, {N})", "NPER({rate}, {s}, {N})"),
         *("PMT({rate}, {term}, {N}, {N}, 1)", "FV({rate}, {term}, {N}, {N}, 1)", "PV({rate}, {term}, {N}, {N}, 1)"),
         *("IPMT({rate}, {n}, 12, {N})", "PPMT({rate}, {n}, 12, {N})", "NPV({rate}, {N}, {N})", "HASHBUCKET({T}, {n})"),
-        *("NUMBERVALUE({T})", "NUMBERVALUE({T}, {T}, {T})", "NPV({rate}, lines.price, day)", "DATEDIF({D}, {D}, \"yd\")"),
+        *("NUMBERVALUE({T})", "NUMBERVALUE({T}, {T}, {T})", "NPV({rate}, {set}.price, day)", "DATEDIF({D}, {D}, \"yd\")"),
         *("CAGR({N}, {N}, {term})", "SLN({N}, {N}, {term})", "LISTSIZE({L})", "LISTSIZE(tags)"),
         *('DISTANCE(GEOLOCATION({angle}, {n}), GEOLOCATION({n}, {angle}), "km")', "PRIORVALUE(factor)"),
-        *("COUNT(lines)", "COUNT(lines[{line.B}])", "COUNT(lines.price)", "SUM(lines.price)", "SUM(lines[{line.B}].price)"),
-        *("SUM(lines, {line.N})", "SUM(lines[{line.B}], {line.N})", "AVERAGE(lines, {line.N})", "MIN(lines, {line.N})"),
-        *("MAX(lines[{line.B}], {line.N})", "MEDIAN(lines.price)", "MEDIAN(lines, {line.N})", "COUNTDISTINCT(lines, {line.N})"),
-        *("COUNTDISTINCT(lines.label)", "FIRST(lines.price, number)", "LAST(lines.price, number)", "FIRST(lines, {line.N}, day)"),
-        *("ARGMAX(lines.price, quantity)", "ARGMIN(lines.price, quantity)", "PERCENTILE(lines.price, {s})"),
-        *("PERCENTILE_EXC(lines.price, 0.5)", "QUARTILE(lines.price, {n})", "LARGE(lines.price, {n})", "SMALL(lines.price, {n})"),
-        *("MODE(lines.quantity)", "STDEV(lines.price)", "STDEVP(lines, {line.N})", "VAR(lines.price)", "VARP(lines.price)"),
-        *("WEIGHTEDAVG(lines, price, quantity)", "SUMPRODUCT(lines, price, quantity)", "CORREL(lines, price, quantity)"),
-        *("SLOPE(lines, price, quantity)", "INTERCEPT(lines, price, quantity)", "GEOMEAN(lines, ABS(price))"),
-        "GEOMEAN(lines.price)",
+        *("COUNT({set})", "COUNT({set}[{line.B}])", "COUNT({set}.price)", "SUM({set}.price)", "SUM({set}[{line.B}].price)"),
+        *("SUM({set}, {line.N})", "SUM({set}[{line.B}], {line.N})", "AVERAGE({set}, {line.N})", "MIN({set}, {line.N})"),
+        *("MAX({set}[{line.B}], {line.N})", "MEDIAN({set}.price)", "MEDIAN({set}, {line.N})", "COUNTDISTINCT({set}, {line.N})"),
+        *("COUNTDISTINCT({set}.label)", "FIRST({set}.price, number)", "LAST({set}.price, number)", "FIRST({set}, {line.N}, day)"),
+        *("ARGMAX({set}.price, quantity)", "ARGMIN({set}.price, quantity)", "PERCENTILE({set}.price, {s})"),
+        *("PERCENTILE_EXC({set}.price, 0.5)", "QUARTILE({set}.price, {n})", "LARGE({set}.price, {n})", "SMALL({set}.price, {n})"),
+        *("MODE({set}.quantity)", "STDEV({set}.price)", "STDEVP({set}, {line.N})", "VAR({set}.price)", "VARP({set}.price)"),
+        *("WEIGHTEDAVG({set}, price, quantity)", "SUMPRODUCT({set}, price, quantity)", "CORREL({set}, price, quantity)"),
+        *("SLOPE({set}, price, quantity)", "INTERCEPT({set}, price, quantity)", "GEOMEAN({set}, ABS(price))"),
+        *("GEOMEAN({set}.price)", "LISTAT([{N}, {N}], {n})", "LISTAT(COLLECT({set}, {line.N}, day), {n})"),
     ),
     "T": (
         *("({T} & {T})", "({T} + {T})", "({T} & {N})", "({T} & {D})", "({T} & {B})", "({T} & {I})", "({T} & {C})"),
@@ -139,9 +143,9 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         *("REGEXREPLACE({T}, {p}, {T})", "URLENCODE({T})", "HTMLENCODE({T})", "MD5({T})", "SHA256({T})", "FIXED({N}, 2)"),
         *("FORMATDURATION({U})", "FORMATDURATION({N}, {B})", 'FORMATCURRENCY("EUR", {N})', "FORMATCURRENCY({T}, {N})"),
         *('TEXT({N}, "#,##0.00")', 'TEXT({N}, "0.0%")', 'TEXT({D}, "ddd d mmm yyyy")', 'TEXT({I}, "h:mm:ss AM/PM")'),
-        *("TEXTJOIN(\",\", lines, {line.T}, day)",),
-        *("FIXED({N})", "LISTAT({L}, {n})", "MIN(lines.label)", "MAX(lines, {line.T})", "FIRST(lines.label, number)"),
-        *("LAST(lines.label, number)", 'TEXTJOIN(",", lines, {line.T})'),
+        *("TEXTJOIN(\",\", {set}, {line.T}, day)",),
+        *("FIXED({N})", "LISTAT({L}, {n})", "MIN({set}.label)", "MAX({set}, {line.T})", "FIRST({set}.label, number)"),
+        *("LAST({set}.label, number)", 'TEXTJOIN(",", {set}, {line.T})'),
     ),
     "B": (
         *("({N} = {N})", "({N} < {N})", "({N} <= {N})", "({N} > {N})", "({N} >= {N})", "({N} <> {N})", "({T} = {T})"),
@@ -155,7 +159,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         *("ISBLANK({L})", "ISBLANK(tags)", "ISBLANK(factor)", "ISNUMBER({T})", "CONTAINS({T}, {T})", "ICONTAINS({T}, {T})"),
         *("BEGINS({T}, {T})", "ENDS({T}, {T})", "REGEX({T}, {p})", "EXACT({T}, {T})", "IEQUALS({T}, {T})"),
         *('INCLUDES(tags, "red")', 'EXCLUDES(tags, "red")', "INCLUDES({L}, {T})", "ISNEW()", "ISCHANGED({f})"),
-        *("EXISTS(lines)", "EXISTS(lines[{line.B}])", "ALL(lines, {line.B})", "ALL(lines[{line.B}], {line.B})"),
+        *("INCLUDES([{N}, {N}], {N})", "({N} IN COLLECT({set}, {line.N}))", "([{N}] = [{N}])"),
+        *("EXISTS({set})", "EXISTS({set}[{line.B}])", "ALL({set}, {line.B})", "ALL({set}[{line.B}], {line.B})"),
         *('ISPICKVAL(stage, "won")', "EXACT({T}, UPPER({T}))"),
     ),
     "D": (
@@ -163,8 +168,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         *("EDATE({D}, {N})", "ADDMONTHS({D}, {n})", "EOMONTH({D}, {n})", "EOMONTH({I}, {n})", "DATE({n}, {n}, {n})"),
         *("DATE(2024, {N}, {n})", "DATE({N}, 2, 29)", "DATE(YEAR({D}), MONTH({D}) + 1, 0)", "DATETRUNC({D}, {day})"),
         *("DATEADD({D}, {n}, {day})", "DATEADD({D}, {N}, {day})", "ENDOF({D}, {day})", "STARTOF({D}, {day})"),
-        *("DATEVALUE({I})", "DATEVALUE({T})", "WORKDAY({D}, {n})", "MIN(lines.day)", "MAX(lines[{line.B}].day)"),
-        *("FIRST(lines.day, number)",),
+        *("DATEVALUE({I})", "DATEVALUE({T})", "WORKDAY({D}, {n})", "MIN({set}.day)", "MAX({set}[{line.B}].day)"),
+        *("FIRST({set}.day, number)",),
     ),
     "I": (
         *("({I} + {n})", "({I} - {s})", "({I} + {N})", "({I} + 36hours)", "({I} - 90minutes)", "({I} + 1month)", "({I} + {U})"),
@@ -173,15 +178,48 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     ),
     "C": ("TIME({n}, {n}, {n})", "TIMEVALUE({I})", "TIMEVALUE({T})"),
     "U": ("({I} - {I})", "({U} + {U})", "({U} - {U})", "({U} * {N})", "({U} / {N})", "-{U}", "DURATION({N}, {span})"),
-    "L": ("SPLIT({T}, {T})", "UNIQUE([{T}, {T}, {T}])", "UNIQUE({L})", "COLLECT(lines.label)", "[{T}, {T}]", "UNIQUE(SPLIT({T}, {T}))"),
+    "L": ("SPLIT({T}, {T})", "UNIQUE([{T}, {T}, {T}])", "UNIQUE({L})", "COLLECT({set}.label)", "[{T}, {T}]", "UNIQUE(SPLIT({T}, {T}))"),
 }
 
 
-def _all(kind: str) -> tuple[str, ...]:
+SAME = {"price": "factor", "quantity": "units", "number": "count_of", "label": "name", "day": "due", "{line.": "{row."}
+"""What a measure's rows have in the place of a child set's."""
+SCOPES: dict[str, tuple[Scope, str]] = {
+    "project": (world.SCOPE, "{}"),
+    "line": (world.SCOPE, "COUNT(lines, {})"),
+    "row": (world.MEASURE, "COUNT(rows, {})"),
+    "measure": (world.MEASURE, "{}"),
+}
+"""Where a formula may stand: what is known there, and a formula that holds it."""
+LEAVES["row"] = {kind: tuple(leaf for leaf in found if "old." not in leaf) for kind, found in LEAVES["project"].items()}
+LEAVES["measure"] = {
+    "N": ("1", "SUM(units)", "COUNT(rows)", "AVERAGE(factor)", "MAX(tiny)", "0", "2.5", "$user.quota", "SUM(rows[active].amount) * 1"),
+    "T": ('"a"', "MIN(name)", "MAX(rows, note)", "$user.region", '""'),
+    "B": ("TRUE", "EXISTS(rows[urgent])", "ALL(rows, active)", "FALSE", "(COUNT(rows) > 5)", "$user.trusted"),
+    "D": ("@2024-02-29", "MIN(due)", "MAX(rows, begun)", "TODAY()", "$user.since"),
+    "I": ("@2024-10-27T00:30:00Z", "MIN(seen)", "MAX(ended)"),
+    "C": ("@14:30", "MIN(opens)"),
+    "U": ("1hours", "(MAX(ended) - MIN(seen))"),
+    "L": ('["a", "b"]', "COLLECT(rows.name)"),
+}
+
+
+def _all(kind: str, scope: str) -> tuple[str, ...]:
     shared = list(SHARED)
     shared += NULLABLE if kind != "B" else ()
     shared += ORDERED if kind in "NTDI" else ()
-    return (*TEMPLATES[kind], *(text.replace("{K}", "{" + kind + "}") for text in shared))
+    found = (*TEMPLATES[kind], *(text.replace("{K}", "{" + kind + "}") for text in shared))
+    return tuple(map(_over_rows, found)) if scope == "measure" else found
+
+
+def _over_rows(text: str) -> str:
+    """The template of a measure: the rows in the place of a child set, not written where they need not be."""
+    if "{set}" not in text:
+        return text
+    for old, new in SAME.items():
+        text = re.sub(rf"(?<!\w){re.escape(old)}" + r"\b" * old.isalpha(), new, text)
+    bare = re.sub(r"\{set\}, (?=\{row\.\w\}\)$)", "", text)
+    return (bare if "," not in bare else text).replace("{set}", "rows")
 
 
 def calls(text: str) -> set[str]:
@@ -193,27 +231,30 @@ def registered(name: str) -> bool:
     return name in AGGREGATES or lookup(name) is not None
 
 
-def _simplest(text: str) -> str:
+@cache
+def small(name: str, scope: str) -> tuple[str, ...]:
+    """What stands in a small place: in sets and measures no field of the project."""
+    return tuple(x for x in SMALL[name] if scope in ("project", "row") or x not in world.PROJECT)
+
+
+def _simplest(text: str, scope: str) -> str:
     def fill(place: re.Match[str]) -> str:
-        scope, name = place[1] or "project", place[2]
-        return LEAVES[scope][name][0] if name in KINDS else SMALL[name][0]
+        inner, name = place[1] or scope, place[2]
+        return (LEAVES[inner][name] if name in KINDS else SMALL[name])[0]
 
     return PLACE.sub(fill, text)
 
 
 @cache
 def usable(kind: str, scope: str = "project") -> tuple[str, ...]:
-    """The templates of a kind whose functions both sides know; over a child set only those that name no field."""
-    found = [
+    """The templates of a kind that may stand there and whose functions both sides know."""
+    known, around = SCOPES[scope]
+    return tuple(
         text
-        for text in _all(kind)
+        for text in _all(kind, scope)
         if all(registered(name) and (name in CALLS or name in FOLDS) for name in calls(text))
-        and check(parse(_simplest(text)), world.SCOPE).tree is not None
-    ]
-    if scope == "line":
-        own = re.compile(r"\b(lines|factor|tags|stage|note)\b|\{(n|d|s|rate|term|angle|f)\}|ISNEW|NOW|TODAY|PRIOR")
-        found = [text for text in found if not own.search(text)]
-    return tuple(found)
+        and check(parse(around.replace("{}", _simplest(text, scope))), known).tree is not None
+    )
 
 
 @st.composite
@@ -233,7 +274,7 @@ def filled(draw: st.DrawFn, template: str, depth: int, scope: str = "project") -
         name = place[2]
         if name in KINDS:
             return draw(formula(name, min(depth, 1) if place[1] else depth, place[1] or scope))
-        return draw(st.sampled_from(SMALL[name]))
+        return draw(st.sampled_from(small(name, scope)))
 
     return PLACE.sub(fill, template)
 

@@ -2,6 +2,7 @@
 
 `FIELDWRIGHT_PAIRS` says how many pairs of a formula and a row are compared (100,000), `FIELDWRIGHT_SEED` draws other
 formulas and rows. What is drawn in half of the pairs is any formula, in the other half each function has its share.
+Measures come on top, a tenth as many formulas; each has a value per group of rows.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import pytest
 from engine.testing.database import Database
 from metamodel.formula.functions.registry import AGGREGATES, FUNCTIONS
 from tests.reference.formula import strategies, world
-from tests.reference.formula.compare import Bench
+from tests.reference.formula.compare import Bench, Measures
 from tests.reference.formula.hunt import PAIRS, ROWS, SEED, hunt, shares
+from tests.reference.formula.world import TEAMS
 
 ANY = {"N": 6, "T": 3, "B": 6, "D": 3, "I": 2, "C": 1, "U": 1, "L": 1}
 """How much each kind of formula weighs."""
@@ -40,10 +42,20 @@ def bench(database_url: str) -> Iterator[Bench]:
     database.close()
 
 
+@pytest.fixture(scope="module")
+def measures(bench: Bench) -> Measures:
+    return Measures(bench.database, bench.world)
+
+
 @pytest.mark.parametrize(("kind", "examples"), shares(ANY, PAIRS // 2), ids=list(strategies.KINDS.values()))
 def test_any_formula(bench: Bench, kind: str, examples: int) -> None:
     pairs = hunt(bench, strategies.formula(kind, 3), examples, kind)
     assert pairs >= 0.7 * examples * ROWS
+
+
+@pytest.mark.parametrize(("kind", "examples"), shares(ANY, PAIRS // 10), ids=list(strategies.KINDS.values()))
+def test_any_measure(measures: Measures, kind: str, examples: int) -> None:
+    assert hunt(measures, strategies.formula(kind, 3, "measure"), examples, f"measure {kind}") >= 0.5 * examples * TEAMS
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from metamodel.formula import limits
-from tests.reference.formula.core import Site, equal, known, shown
+from tests.reference.formula.core import Site, known
+from tests.reference.formula.operators import equal, shown
 from tests.reference.formula.static import BOOLEAN, NUMBER, TEXT, Static
 from tests.reference.formula.values import Fault
 

@@ -57,6 +57,7 @@ PROJECT = {
     "tags": Type("list", of="colours"),
 }
 CLIENT = {"region": TEXT, "vip": BOOLEAN, "since": DATE, "size": DECIMAL}
+READER = {"region": TEXT, "team": TEXT, "quota": DECIMAL, "bonus": DECIMAL, "since": DATE, "trusted": BOOLEAN}
 LINE = {"price": DECIMAL, "quantity": INTEGER, "number": INTEGER, "label": TEXT, "day": DATE, "done": BOOLEAN}
 OLD = ("factor", "units", "stage", "due", "name")
 
@@ -75,9 +76,17 @@ OBJECTS = {
         FieldShape("client", Type("reference", of="client"), "client"),
         children=(ChildShape("lines", "line", "project"),),
     ),
-    "client": _shape("client", CLIENT),
-    "line": _shape("line", LINE, FieldShape("project", Type("reference", of="project"), "project")),
+    "client": _shape("client", CLIENT, children=(ChildShape("orders", "line", "buyer"),)),
+    "line": _shape(
+        "line",
+        LINE,
+        FieldShape("project", Type("reference", of="project"), "project"),
+        FieldShape("buyer", Type("reference", of="client"), "client"),
+    ),
+    "user": _shape("user", READER),
 }
+USER = {"region": "ab", "team": None, "quota": Decimal("2.50"), "bonus": None, "since": date(2024, 2, 29), "trusted": True}
+"""Who asks."""
 
 
 class Schema(shapes.Schema):
@@ -87,6 +96,7 @@ class Schema(shapes.Schema):
 
 SCOPE = Scope(Schema(), "rule", row="project", old=True)
 PLAIN = Scope(Schema(), "field", row="project")
+MEASURE = Scope(Schema(), "measure", rows="project")
 
 
 def _kind(of: Type) -> str:
@@ -99,15 +109,15 @@ def _shapes() -> Shapes:
         kinds = {n: f"-> {f.target}" if f.target else _kind(f.type) for n, f in shape.fields.items()}
         kinds |= {n: f"[] {c.object}" for n, c in shape.children.items()}
         found[name] = kinds | ({"stage.probability": "number", "stage.category": "text"} if name == "project" else {})
-    return found
+    return found | {"measure": {"rows": "[] project"}}
 
 
 SHAPES: Shapes = _shapes()
 PROBABILITY = {"open": Decimal("0.25"), "won": Decimal(1), "lost": Decimal(0)}
 
 
-def evaluator(fiscal_start: int = 1) -> Evaluator:
-    return Evaluator(ZONE, NOW, SHAPES, fiscal_start=fiscal_start)
+def evaluator() -> Evaluator:
+    return Evaluator(ZONE, NOW, SHAPES, user=USER)
 
 
 # -- rows -----------------------------------------------------------------------------------------------------------
@@ -198,11 +208,13 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "list": (["red"], ["red", "blue"], ["blue", "green", "red"], []),
 }
 VALUES["money"] = VALUES["decimal"]
+TEAMS = 7
 
 
 @dataclass(frozen=True)
 class World:
-    """The rows of `project`, each with its client, lines and old image, as the evaluator reads them."""
+    """The rows of `project`, each with its client and the orders of it, lines and old image, as the evaluator reads
+    them. `team` groups them for measures."""
 
     rows: tuple[dict[str, Any], ...]
 
@@ -224,6 +236,17 @@ def world(count: int, seed: int) -> World:
         made = {name: value(name, of, empty or chance.random() < 0.2) for name, of in plain.items()}
         return {name: (list(v) if isinstance(v, list) else v) for name, v in made.items()}
 
+    def lines(at: int, empty: bool) -> list[dict[str, Any]]:
+        made = [] if empty or chance.random() < 0.15 else [record(LINE, False) for _ in range(chance.randint(1, 5))]
+        # Ties of order and value are wanted.
+        for n, line in enumerate(made):
+            line["id"] = str(UUID(int=(at + 1) * 1_000 + n))
+            if line["number"] is not None:
+                line["number"] = chance.randint(1, 3)
+            if line["quantity"] is not None and chance.random() < 0.7:
+                line["quantity"] = chance.choice((0, 1, 1, 2, 3, -1))
+        return made
+
     found = []
     for at in range(count):
         row = record(PROJECT, at == 0)
@@ -233,15 +256,10 @@ def world(count: int, seed: int) -> World:
         row["client"] = None if at == 0 or chance.random() < 0.25 else record(CLIENT, False)
         row["old"] = {name: value(name, PROJECT[name], at == 0 or chance.random() < 0.2) for name in OLD}
         row["old"]["id"] = row["id"] if at % 3 else None
-        lines = [] if at == 0 or chance.random() < 0.15 else [record(LINE, False) for _ in range(chance.randint(1, 5))]
-        # Ties of order and value are wanted.
-        for n, line in enumerate(lines):
-            line["id"] = str(UUID(int=(at + 1) * 1_000 + n))
-            if line["number"] is not None:
-                line["number"] = chance.randint(1, 3)
-            if line["quantity"] is not None and chance.random() < 0.7:
-                line["quantity"] = chance.choice((0, 1, 1, 2, 3, -1))
-        row["lines"] = lines
+        row["lines"] = lines(at * 2, at == 0)
+        if row["client"]:
+            row["client"]["orders"] = lines(at * 2 + 1, False)
+        row["team"] = at % TEAMS
         found.append(row)
     return World(tuple(found))
 
@@ -254,7 +272,7 @@ TYPES = {**shapes.COLUMNS, "time": sa.Time()}
 def _columns() -> dict[str, str]:
     """Columns of the table `project` with their types: own ones, those of the client, properties and old values."""
     found = {"id": "uuid"} | {name: _type(of) for name, of in PROJECT.items()}
-    found |= {"client": "uuid"} | {f"client_{name}": _type(of) for name, of in CLIENT.items()}
+    found |= {"team": "bigint", "client": "uuid"} | {f"client_{name}": _type(of) for name, of in CLIENT.items()}
     found |= {"stage_probability": "numeric", "stage_category": "text", "old_id": "uuid"}
     return found | {f"old_{name}": _type(PROJECT[name]) for name in OLD}
 
@@ -266,7 +284,7 @@ def _type(of: Type) -> str:
 def store(database: Database, made: World) -> None:
     """Put the rows into temporary tables."""
     columns = _columns()
-    lines = {"id": "uuid", "project": "uuid"} | {name: _type(of) for name, of in LINE.items()}
+    lines = {"id": "uuid", "project": "uuid", "buyer": "uuid"} | {name: _type(of) for name, of in LINE.items()}
     for table, types in (("project", columns), ("line", lines)):
         database.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
         database.execute(f"CREATE TEMPORARY TABLE {table} ({', '.join(f'{n} {of}' for n, of in types.items())})")
@@ -279,6 +297,8 @@ def store(database: Database, made: World) -> None:
         _insert(database, "project", flat)
         for line in row["lines"]:
             _insert(database, "line", {"project": row["id"], **line})
+        for line in (row["client"] or {}).get("orders", ()):
+            _insert(database, "line", {"buyer": row["id"], **line})
     database.execute("ANALYZE pg_temp.project; ANALYZE pg_temp.line")
 
 
@@ -301,15 +321,19 @@ class Columns(shapes.Columns):
         return sa.column(name, TYPES[node.type.kind], _selectable=shapes.PROJECT if node.field.level else self.table)
 
     def system(self, node: typed.System) -> Any:
-        at = Evaluator(ZONE, NOW)
-        found = NOW if node.name == "now" else at.local(NOW).date()
-        return sa.cast(sa.literal(found.isoformat(), literal_execute=True), TYPES[node.type.kind])
-
+        about, _, name = node.name.partition(".")
+        facts = {"now": NOW, "today": evaluator().local(NOW).date()}
+        found = USER[name] if about == "user" else facts[about]
+        shown = found.isoformat() if isinstance(found, date) else str(found)
+        return sa.cast(sa.null() if found is None else sa.literal(shown, literal_execute=True), TYPES[node.type.kind])
 
     def aggregate(self, node: typed.Aggregate) -> expression.Lowered:
-        """The lines of the project, in a subquery of their own."""
+        """The rows of the measure, or the lines of the project or its client in a subquery of their own."""
+        if node.relation is None:
+            return expression.aggregate(node, self)
         made = expression.aggregate(node, Columns(self.environment, shapes.LINE))
-        belongs = sa.column("project", _selectable=shapes.LINE) == sa.column("id", _selectable=shapes.PROJECT)
+        parent = sa.column(node.path[0] if node.path else "id", _selectable=shapes.PROJECT)
+        belongs = sa.column(node.via, _selectable=shapes.LINE) == parent
 
         def over(column: Any) -> Any:
             return sa.select(column).select_from(shapes.LINE).where(belongs).correlate(shapes.PROJECT).scalar_subquery()
