@@ -251,7 +251,6 @@ class Names:
             joins=self.joins((where, value, by, access), node.object), access=access,
         )
 
-
     def _linked(self, node: Aggregate) -> Node | None:
         """The child rows whose lookup the reader may see, so that a set tells no more than the lookup does."""
         if self.rights is None or node.via is None:

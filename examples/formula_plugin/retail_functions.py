@@ -46,6 +46,7 @@ def margin_pct(site: Site, price: Column, cost: Column) -> Column:
     "retail",
     Param("day", frozenset({"date"})),
     returns=TEXT,
+    copies=(2, 0),
     examples=('retail.SEASON(DATE(2024, 11, 5)) = "winter"', "retail.SEASON(NULL) -> NULL"),
 )
 def season(site: Site, day: Column) -> Column:
