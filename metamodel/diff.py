@@ -43,7 +43,12 @@ class Change:
 
     def __str__(self) -> str:
         line = f"{SIGNS[self.kind]} {self.path}"
-        return f"{line}: {self.before} -> {self.after}" if self.kind == "change" else line
+        return f"{line}: {_shown(self.before)} -> {_shown(self.after)}" if self.kind == "change" else line
+
+
+def _shown(value: Any) -> str:
+    """A value as text, the same for equal ones."""
+    return f"{{{', '.join(sorted(map(str, value)))}}}" if isinstance(value, frozenset) else str(value)
 
 
 def diff(before: Model, after: Model) -> list[Change]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -130,6 +130,9 @@ class _Forgiving(Mapping[str, FieldShape]):
 
     def __len__(self) -> int:
         return len(self.known)
+
+    def values(self) -> ValuesView[FieldShape]:
+        return self.known.values()
 
 
 class _AnyField(Mapping[str, FieldShape]):

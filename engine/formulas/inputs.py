@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -67,6 +67,19 @@ class Shape:
     children: Mapping[str, ChildShape] = field(default_factory=dict)
 
 
+class _Blanks(Mapping[str, FieldShape]):
+    """The columns of a child set without rows: whatever is asked for, and blank."""
+
+    def __getitem__(self, name: str) -> FieldShape:
+        return FieldShape(name, Type("null"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The `formula.scope.Schema` of typed inputs, and their values as one JSON document (`values`) for PostgreSQL."""
@@ -109,7 +122,7 @@ def read_inputs(given: Mapping[str, Any], organisation: Organisation) -> Inputs:
     shapes = {RECORD: Shape(RECORD, fields, {name: ChildShape(name, name, RECORD) for name in sets})}
     for name, rows in sets.items():
         inner, values[0][name] = _record(name, [_named(row) for row in rows], zone)
-        shapes[name] = Shape(name, inner)
+        shapes[name] = Shape(name, inner if rows else _Blanks())
     return Inputs(organisation, shapes, values[0])
 
 
@@ -165,8 +178,7 @@ def _record(owner: str, rows: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> tu
     for record in records:
         record.update({n: False for n, of in types.items() if of.kind == "boolean" and record.get(n) is None})
     types = {"id": Type("reference", nullable=False, of=owner)} | types
-    # What is blank in every row and says no type is taken for a text.
-    return {n: FieldShape(n, Type("text") if of.kind == "null" else of) for n, of in types.items()}, records
+    return {n: FieldShape(n, of) for n, of in types.items()}, records
 
 
 def _cell(name: str, given: Any, zone: ZoneInfo) -> tuple[Type, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +14,8 @@ from engine.reports.run import ReportResult
 
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for the beginning of a formula (OWASP, CSV injection)."""
+
+DIGITS = Context(prec=200)
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -62,10 +64,15 @@ def shown(value: Any, column: Mapping[str, Any]) -> str:
         return "yes" if value else "no"
     form = column["format"] or column["kind"]
     if form == "percent":
-        return f"{Decimal(value) * 100:.1f}%"
+        return f"{_rounded(Decimal(value) * 100, 1):f}%"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
         whole = form != "money" and value == value.to_integral()
-        return f"{value:,.0f}" if whole else f"{value:,.2f}"
+        return f"{value:,.0f}" if whole else f"{_rounded(value, 2):,f}"
     return str(column.get("options", {}).get(value, value))
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
+    """Half away from zero, as formulas round."""
+    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, DIGITS)

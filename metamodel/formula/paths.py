@@ -251,16 +251,19 @@ def _walk(c: Checker, frame: Frame, steps: tuple[ast.Step, ...], level: int) -> 
     raise AssertionError("a path has a last step")
 
 
-def _field(path: tuple[str, ...], name: str, found: FieldShape, level: int) -> typed.Field:
+def _field(path: tuple[str, ...], name: str, found: FieldShape, level: int) -> typed.Node:
     # The row at the end of a path may be missing, so what is reached may be blank; a condition is FALSE then.
     of = found.type.blank() if path and found.type.kind != "boolean" else found.type
+    if of.kind == "null":
+        return typed.Literal(of, None)
     return typed.Field(of, path, name, found.name, level)
 
 
-def _property(c: Checker, field: typed.Field, found: FieldShape, step: ast.Step) -> typed.Node:
+def _property(c: Checker, field: typed.Node, found: FieldShape, step: ast.Step) -> typed.Node:
     name = step.name.lower()
     if not found.properties:
         return c.fail("E311", step, f'"{found.name}" is {found.type} and has no "{step.name}"')
+    assert isinstance(field, typed.Field)
     if name not in found.properties:
         return c.fail(
             "E306", step, f'"{found.name}" has no property "{step.name}"', did_you_mean(name, found.properties)

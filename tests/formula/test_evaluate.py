@@ -49,6 +49,12 @@ VALUES: list[tuple[str, dict[str, Any], Any]] = [
     ("NOT FIRST(lines[amount > 9].paid, amount)", {"lines": [{"amount": 1, "paid": True}]}, ("bool", True)),
     ("X + y", {"x": 1, "Y": 2}, ("number", "3")),
     ("NULL", {}, ("null", None)),
+    # Without a type a blank fits anywhere, and so does a column that is blank in every row, or of no rows.
+    ("a + 1", {"a": None}, ("number", None)),
+    ("IF(a, 1, 2)", {"a": None}, ("number", "2")),
+    ("a", {"a": None}, ("null", None)),
+    ("SUM(l.q)", {"l": [{"q": None}, {"q": None}]}, ("number", "0")),
+    ("SUM(l[stage = 'won' AND q > this.a].q)", {"l": [], "a": 1}, ("number", "0")),
     ("_ + id", {"_": 1, "id": n(2)}, ("number", "3")),
     ("SUM(lines.id)", {"lines": [{"id": 1}, {"id": 1}]}, ("number", "2")),
     ("SUM(inputs.type) + inputs2", {"inputs": [{"type": 1, "a": 1}, {"type": 2, "a": 1}], "inputs2": {"value": 1}}, ("number", "4")),

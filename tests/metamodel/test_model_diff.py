@@ -117,3 +117,9 @@ def test_changes_are_told_by_name_and_property(tmp_path: Path) -> None:
     )
     assert changes["seed.first.records.A.tags"] == Change("remove", "seed.first.records.A.tags", ["hot"])
     assert len(changes) == 6
+
+
+def test_equal_sets_are_shown_alike() -> None:
+    names = [f"field_{n}" for n in range(40)]
+    shown = {str(Change("change", ("role",), frozenset(order), frozenset())) for order in (names, names[::-1])}
+    assert len(shown) == 1 and "{field_0, field_1, field_10, " in shown.pop()

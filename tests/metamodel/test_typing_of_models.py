@@ -99,6 +99,11 @@ def test_a_circle_inside_a_set_and_around_it_is_told(tmp_path: Path) -> None:
     assert "item.a (roll-up via parts) -> item.b (formula) -> item.a" in issues[0].message
 
 
+def test_a_set_of_a_file_that_can_not_be_read_is_no_circle(tmp_path: Path) -> None:
+    text = ITEM + "  a: {type: rollup, formula: COUNT(parts)}\n  b: {type: text, titel: B}\n"
+    assert sorted({i.code for i in issues_of(tmp_path, text)}) == ["E301", "S102"]
+
+
 def test_what_stands_behind_a_hop_is_a_field_of_the_record(tmp_path: Path) -> None:
     text = ITEM + "  up: {type: lookup, to: user}\n  a: {type: formula, formula: 'IF(up.name = \"x\", b, 1)'}\n"
     issues = issues_of(tmp_path, text + "  b: {type: formula, formula: 'MIN(amount, a)'}\n")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.reports.export import report_csv, report_rows, safe_cell
+from engine.reports.export import report_csv, report_rows, safe_cell, shown
 from engine.reports.run import ReportResult, listed, run_report
 from tests.reports.conftest import TENANT, Shop
 from tests.tenancy import context, opened, refusing, sql
@@ -194,3 +194,10 @@ async def test_the_object_the_value_and_the_description_of_a_report(shop: Shop) 
         assert found.groups["area"].value.text == "place.area" and found.measures["sales"].value.text == "COUNT(rows)"
     won = await plain(shop, f"SELECT count(*) {FROM} AND stage = 'won'")
     assert totals(await run(shop, "by_area"))["sales"] == won[0][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"), [("1.125", "money", "1.13"), ("-1.125", "money", "-1.13"), ("0.1225", "percent", "12.3%")]
+)
+def test_people_read_numbers_rounded_as_formulas_round(value: str, form: str, text: str) -> None:
+    assert shown(Decimal(value), {"format": form, "kind": "decimal"}) == text
