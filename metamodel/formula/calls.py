@@ -130,6 +130,18 @@ def _bind(c: Checker, shape: FunctionShape, n: ast.Call, frame: Frame) -> dict[s
     return made
 
 
+ELSEWHERE = {
+    **dict.fromkeys(("AVG", "MEAN"), "the mean is AVERAGE"),
+    **dict.fromkeys(("LENGTH", "STRLEN"), "the length of a text is LEN"),
+    **dict.fromkeys(("SUBSTR", "SUBSTRING"), "a part of a text is MID(text, start, count)"),
+    **dict.fromkeys(("IFNULL", "IFBLANK", "NVL"), "a value in place of a blank is BLANKVALUE(value, other)"),
+    **dict.fromkeys(("SUMIF", "SUMIFS"), "a condition stands in brackets: SUM(lines[amount > 0].amount)"),
+    **dict.fromkeys(("COUNTIF", "COUNTIFS", "COUNTA"), "a condition stands in brackets: COUNT(lines[amount > 0])"),
+    **dict.fromkeys(("AVERAGEIF", "AVERAGEIFS"), "a condition stands in brackets: AVERAGE(lines[amount > 0].amount)"),
+}
+"""What people write who come from another language, and what it is called here."""
+
+
 def _unknown(c: Checker, n: ast.Call, over: Aggregation | None, frame: Frame) -> typed.Node:
     if over is not None:
         if not n.args:
@@ -137,7 +149,7 @@ def _unknown(c: Checker, n: ast.Call, over: Aggregation | None, frame: Frame) ->
         if not over.whole and isinstance(n.args[0], ast.Path) and c.node(n.args[0], frame).type.kind == "error":
             return POISON
         return c.fail("E312", n, f"{over.name} needs a set of records", f"such as {over.examples[0]}")
-    hint = did_you_mean(n.name, [*names(), *map(str.upper, c.scope.schema.functions)])
+    hint = ELSEWHERE.get(n.name.upper()) or did_you_mean(n.name, [*names(), *map(str.upper, c.scope.schema.functions)])
     if hint is None and "." in n.name:
         hint = "is the package that declares it installed?"
     return c.fail("E303", replace(n, end=n.start + len(n.name)), f"unknown function {n.name}", hint)

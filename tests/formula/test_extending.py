@@ -9,15 +9,18 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
 
 from engine.testing.database import Database
 from engine.testing.functions import Check, checks_of, function_checks
+from metamodel.formula.check import check
 from metamodel.formula.functions import registry
-from metamodel.formula.functions.registry import aggregate, lookup
-from tests.formula.shapes import MEASURE, codes
+from metamodel.formula.functions.registry import Function, Param, aggregate, lookup
+from metamodel.formula.parse import parse
+from tests.formula.shapes import MEASURE, ROW, codes
 from tests.plugins import declared, forget, installed, run
 from tests.tenancy import ROOT, load_folder, write_pack
 
@@ -150,6 +153,28 @@ def test_a_broken_plugin_is_a_failing_check() -> None:
     assert "can not be imported" in said[0] and "is not the declaration of a function" in said[1]
     with pytest.raises(LookupError, match="is its package installed"):
         function_checks("elsewhere.*")
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"volatility": "immutible"}, "volatility of acme.BAD: there is no immutible, only change, immutable"),
+        ({"errors": {"ZERO": None}}, "errors of acme.BAD: there is no ZERO, only CUSTOM, DATE, DIV0"),
+        ({"contexts": frozenset({"felds"})}, "contexts of acme.BAD: there is no felds, only access, default"),
+        ({"params": (Param("net"), Param("net"))}, "two parameters of acme.BAD have one name"),
+        ({"params": (Param("net", frozenset({"txt"})),)}, "kinds of net of acme.BAD: there is no txt, only boolean"),  # type: ignore[arg-type]
+        ({"examples": "acme.BAD(1) = 1"}, "the examples of acme.BAD are a tuple of texts"),
+    ],
+)
+def test_a_declaration_that_can_not_be_right_is_refused(declared: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Function(**{"name": "acme.BAD", "group": "acme", "params": (), "doc": "Bad."} | declared)
+
+
+@pytest.mark.parametrize(("formula", "hint"), [("AVG(1, 2)", "AVERAGE"), ("countif(x, 1)", "COUNT(lines[")])
+def test_names_of_other_languages_lead_to_ours(formula: str, hint: str) -> None:
+    (found,) = check(parse(formula), ROW).diagnostics
+    assert found.code == "E303" and hint in (found.hint or "")
 
 
 def test_a_call_that_does_not_fit_is_a_diagnostic(shop: ModuleType) -> None:

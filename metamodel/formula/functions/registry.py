@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from sqlalchemy.sql.elements import ColumnElement
 
 from metamodel.formula import limits
-from metamodel.formula.functions.guard import Guard
+from metamodel.formula.functions.guard import ERRORS, Guard
 from metamodel.formula.scope import Scope, Where
 from metamodel.formula.typed import Aggregate, Node
 from metamodel.formula.types import NUMBERS, Kind, Type
@@ -167,6 +167,12 @@ class Function:
     examples: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a declaration that can not be right, so that a plug-in fails where it is imported."""
+        _verify(self.name, self.params, self.errors, self.examples)
+        _among(self.name, "volatility", {self.volatility}, get_args(Volatility))
+        _among(self.name, "contexts", self.contexts, EVERYWHERE)
+
     @property
     def least(self) -> int:
         """The smallest number of arguments."""
@@ -223,6 +229,10 @@ class Aggregation:
     aliases: tuple[str, ...] = ()
     examples: tuple[str, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        """Raises ValueError as `Function` does."""
+        _verify(self.name, self.params, self.errors, self.examples)
+
     @property
     def signature(self) -> str:
         """The call as documentation shows it: `PERCENTILE(set, value, p)`."""
@@ -267,6 +277,21 @@ def rewritten(name: str, group: str, *params: Param, **declared: Any) -> Callabl
         return register(Function(name=name, group=group, params=params, doc=doc, resolve=resolve, **declared))
 
     return declare
+
+
+def _verify(name: str, params: tuple[Param, ...], errors: Mapping[str, Any], examples: tuple[str, ...]) -> None:
+    if len({p.name for p in params}) < len(params):
+        raise ValueError(f"two parameters of {name} have one name")
+    for p in params:
+        _among(name, f"kinds of {p.name}", p.kinds, get_args(Kind))
+    _among(name, "errors", errors, ERRORS)
+    if isinstance(examples, str):
+        raise ValueError(f"the examples of {name} are a tuple of texts")
+
+
+def _among(name: str, what: str, given: Collection[str], known: Collection[str]) -> None:
+    if unknown := sorted(set(given) - set(known)):
+        raise ValueError(f"{what} of {name}: there is no {unknown[0]}, only {', '.join(sorted(known))}")
 
 
 def _signature(name: str, params: tuple[Param, ...]) -> str:
