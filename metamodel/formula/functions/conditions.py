@@ -160,7 +160,7 @@ _declare_order(">=", "Greater or equal; a blank operand gives FALSE.", ("2 >= 2"
 def _in(c: Builder, args: tuple[Node, ...]) -> Node:
     operand, items = args[0], args[1:]
     if len(items) == 1 and items[0].type.kind == "list" and operand.type.kind != "list":
-        return c.call("INCLUDES", items[0], operand)
+        return c.call("among", operand, items[0])
     if operand.type.kind == "null":
         operand = c.fit(operand, next((item.type.blank() for item in items if item.type.kind != "null"), operand.type))
     pairs = [_compared(c, operand, item, "IN") for item in items]

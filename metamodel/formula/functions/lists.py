@@ -40,7 +40,17 @@ def list_(site: Site, *items: Column) -> Column:
 
 
 def _includes(c: Builder, args: tuple[Node, ...]) -> Node:
-    holder, option = args
+    made = _fitted(c, *args)
+    return made if made.type.kind == "error" else Call(BOOLEAN, "INCLUDES", (args[0], made))
+
+
+def _among(c: Builder, args: tuple[Node, ...]) -> Node:
+    made = _fitted(c, args[1], args[0])
+    return made if made.type.kind == "error" else Call(BOOLEAN, "among", (made, args[1]))
+
+
+def _fitted(c: Builder, holder: Node, option: Node) -> Node:
+    """The value as an element of the list."""
     wanted = holder.type.element
     fitted = c.fit(option, wanted)
     same = fitted.type.kind == wanted.kind or (fitted.type.number and wanted.number)
@@ -48,7 +58,7 @@ def _includes(c: Builder, args: tuple[Node, ...]) -> Node:
         return fitted
     if not same or (wanted.of and fitted.type.of != wanted.of):
         return c.fail("E204", option, f"the list holds {wanted}, this is {option.type}")
-    return Call(BOOLEAN, "INCLUDES", (holder, fitted))
+    return fitted
 
 
 @function(
@@ -62,15 +72,26 @@ def _includes(c: Builder, args: tuple[Node, ...]) -> Node:
 )
 def includes(site: Site, holder: Column, value: Column) -> Column:
     """Whether the list holds the value; a blank one it never holds. `value IN list` is the same."""
-    of = site.args[0].type.element
-    if of.number:
+    return _held(site.args[0].type, holder, value)
+
+
+@function(
+    "among", "operators", Param("value"), LIST, resolve=_among, absorbs=True, operator=True, examples=("2 IN [1, 2]",)
+)
+def among(site: Site, value: Column, holder: Column) -> Column:
+    """`value IN list`: INCLUDES with the value, and its error, first."""
+    return _held(site.args[1].type, holder, value)
+
+
+def _held(of: Type, holder: Column, value: Column) -> Column:
+    if of.element.number:
         # Numbers compare with their fraction: 2.5 is in no list of whole numbers.
         held = sql.num(value) == any_(cast(holder, ARRAY(sql.SQL_TYPES["decimal"])))
         # Beside a blank element it would be unknown.
         return func.coalesce(held, sql.FALSE, type_=Boolean())
     # This form is the one that an index on the list serves.
     return holder.op("@>", precedence=5, is_comparison=True, return_type=Boolean())(
-        cast(array([value]), sql.type_of(site.args[0].type))
+        cast(array([value]), sql.type_of(of))
     )
 
 
