@@ -16,12 +16,13 @@ from engine.db.migrations import behind
 from engine.db.pool import place_of
 from engine.runtime import Runtime
 from engine.tenants.directory import tenants
+from metamodel.formula.functions.registry import BrokenPlugin, aggregate, lookup, plugins
 
 
 def doctor(
     stop: Annotated[bool, typer.Option(help="Stop the embedded PostgreSQL of this folder, and nothing else.")] = False,
 ) -> None:
-    """Check the installation: versions, the database, its system tables, its tenants."""
+    """Check the installation: versions, the database, its system tables, plug-ins, tenants, broken formulas."""
     settings = Settings()
     if stop:
         embedded.stop(settings.home)
@@ -34,6 +35,7 @@ def doctor(
             fsync = await conn.fetchval("SELECT current_setting('fsync')")
             missing = await behind(conn)
             found = await tenants(conn)
+        broken = {tenant.name: (await rt.store.release(tenant.name)).model.broken for tenant in found}
         kind = "embedded" if settings.database_url is None else "given by FIELDWRIGHT_DATABASE_URL"
         rows = {
             "fieldwright": version("fieldwright"),
@@ -42,11 +44,24 @@ def doctor(
             "fsync": fsync,
             "case mapping": rt.collation or "of the database",
             "system tables": "current" if not missing else f"missing: {', '.join(missing)}",
+            "plug-ins": ", ".join(_plugin(name) for name in sorted(plugins())) or "none",
             "tenants": ", ".join(tenant.name for tenant in found) or "none",
         }
         for name, value in rows.items():
             out.print(f"{name:14} {value}", markup=False)
-        if fsync != "on" or missing:
+        for tenant, formulas in broken.items():
+            for key, reason in formulas.items():
+                out.print(f"{'broken':14} {tenant}: {key}: {reason}", markup=False)
+        if fsync != "on" or missing or any(broken.values()):
             raise typer.Exit(1)
 
     with_runtime(work)
+
+
+def _plugin(name: str) -> str:
+    """A function that an installed package declares, with what is wrong with it."""
+    try:
+        found = lookup(name) or aggregate(name)
+    except BrokenPlugin as error:
+        return f"{name} ({error})"
+    return found.name if found else name

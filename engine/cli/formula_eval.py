@@ -20,7 +20,7 @@ import typer
 from engine.base.errors import Refused
 from engine.cli.console import err, out, table
 from engine.cli.work import acting, with_runtime
-from engine.formulas.evaluate import Question, Seen, Wrong, answer, evaluate, evaluate_record
+from engine.formulas.evaluate import Account, Question, Seen, Wrong, answer, evaluate, evaluate_record
 from engine.formulas.inputs import InvalidInput
 from engine.runtime import Runtime
 from metamodel.formula.diagnostics import Diagnostic
@@ -86,7 +86,7 @@ def _of_record(text: str, tenant: str | None, obj: str | None, record: str, blan
     except ValueError as error:
         raise typer.BadParameter(f'"{record}" is not the id of a record') from error
 
-    async def work(rt: Runtime) -> tuple[Seen, ...] | None:
+    async def work(rt: Runtime) -> tuple[Account, ...] | None:
         release = await rt.store.release(tenant)
         if obj not in release.model.objects:
             raise Refused("object.unknown", f'there is no object "{obj}"')
@@ -96,10 +96,13 @@ def _of_record(text: str, tenant: str | None, obj: str | None, record: str, blan
                 conn, rt.collation, ctx, release, obj, identity, text, blanks=blanks.value
             )
 
-    seen = with_runtime(work)
-    if seen is None:
+    accounts = with_runtime(work)
+    if accounts is None:
         raise Refused("record.unknown", f"there is no {obj} with the id {record}")
-    _show(text, seen)
+    for account in accounts:
+        if account.name:
+            out.print(f"\n{account.name} = {' '.join(account.text.split())}", markup=False)
+        _show(account.text, account.seen)
 
 
 def _batch(path: Path) -> None:

@@ -6,10 +6,11 @@ There is one back end: what is evaluated here is the SQL that fields, rules and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -32,10 +33,11 @@ from engine.sql.expression import Environment
 from engine.sql.joins import frame
 from engine.sql.source_row import SourceRow
 from engine.sql.statement import compile_statement, slot
-from metamodel.formula import limits, typed
+from metamodel.formula import ast, limits, typed
 from metamodel.formula.check import check
 from metamodel.formula.checked import Blanks, Checked, Part
 from metamodel.formula.diagnostics import Diagnostic, FormulaError
+from metamodel.formula.mentions import sets
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Organisation, Schema, Scope, Where
 from metamodel.formula.types import Type
@@ -91,6 +93,16 @@ class Seen:
     value: Value
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a formula over a record gives and what it is made of: its parts (inner ones first, the whole last). `name`
+    is the formula field that it belongs to, empty for the formula that was asked for."""
+
+    name: str
+    text: str
+    seen: tuple[Seen, ...]
+
+
 class Wrong(Exception):
     """The formula is wrong: it gives no value whatever the inputs."""
 
@@ -110,13 +122,17 @@ def checked(
     text: str, schema: Schema, row: str, blanks: Blanks = "blank", where: Where = "field"
 ) -> tuple[typed.Node, Checked]:
     """The typed tree of a formula over a record of `row`, with what is known of its parts. Raises `Wrong`."""
-    try:
-        found = check(parse(text), Scope(schema, where, row=row), blanks=blanks)
-    except FormulaError as error:
-        raise Wrong(error.diagnostics) from error
+    found = check(_parsed(text), Scope(schema, where, row=row), blanks=blanks)
     if found.tree is None:
         raise Wrong(found.diagnostics)
     return found.tree, found
+
+
+def _parsed(text: str) -> ast.Node:
+    try:
+        return parse(text)
+    except FormulaError as error:
+        raise Wrong(error.diagnostics) from error
 
 
 async def answer(conn: Connection, collation: str | None, question: Question) -> dict[str, Any]:
@@ -136,7 +152,8 @@ async def evaluate(
     Raises `Wrong` and `InvalidInput`.
     """
     ctx = context(question.now, question.timezone)
-    inputs = read_inputs(question.inputs, Organisation(question.timezone))
+    many = sets(_parsed(question.expr))
+    inputs = read_inputs(question.inputs, Organisation(question.timezone), many)
     tree, found = checked(question.expr, inputs, RECORD, question.blanks, "workflow")
     document = msgspec.json.encode(inputs.values).decode()
     sizes = (limits.DIGITS, PLACES) if LARGE.search(document) else ()
@@ -149,23 +166,41 @@ async def evaluate(
 async def evaluate_record(
     conn: Connection, collation: str | None, ctx: Context, release: Release, obj: str, record: UUID, text: str,
     *, blanks: Blanks = "blank",
-) -> tuple[Seen, ...] | None:
-    """What the formula and each part of it give over one record, hidden from nobody; None where there is no record.
+) -> tuple[Account, ...] | None:
+    """What the formula and each part of it give over one record, hidden from nobody, and then the same of the record's
+    own formula fields that it comes from. None where there is no record.
 
     Raises `Wrong`.
     """
-    tree, found = checked(text, ModelSchema(release.model), obj, blanks)
+    asked = list(_accounts(release, obj, text, blanks))
     names = Names(release, None)
-    wanted = _wanted(text, tree, found.parts)
-    planned = [names.tree(part.node, obj) for part in wanted]
+    planned = [names.tree(part.node, obj) for _, _, parts in asked for part in parts]
     base = qualified(release.table(obj)).alias("t")
     rows = frame(
         Environment(release.model.settings.time_zone, collation), {"new": base}, names.joins(planned, obj), planned
     )
     where = [of(base, "id", SQL_TYPES["reference"]) == slot("id", SQL_TYPES["reference"]),
              of(base, "deleted_at", SQL_TYPES["datetime"]).is_(None)]  # fmt: skip
-    values = await _run(conn, ctx, planned, rows.row, rows.source, where, id=record)
-    return _seen(wanted, values) if values else None
+    values = iter(await _run(conn, ctx, planned, rows.row, rows.source, where, id=record))
+    made = [Account(name, text, _seen(parts, list(islice(values, 2 * len(parts))))) for name, text, parts in asked]
+    return tuple(made) if made[0].seen else None
+
+
+def _accounts(release: Release, obj: str, text: str, blanks: Blanks) -> Iterator[tuple[str, str, list[Part]]]:
+    """The formula and the formula fields of the same record that it names, directly or by others, each with its parts.
+    """
+    schema, fields = ModelSchema(release.model), release.object(obj).fields
+    todo, met = [("", text, blanks)], set[str]()
+    for name, formula, read in todo:
+        tree, found = checked(formula, schema, obj, read)
+        yield name, formula, _wanted(formula, tree, found.parts)
+        for part in found.parts:
+            if part.depth or not isinstance(part.node, typed.Field) or part.node.path or part.node.name in met:
+                continue
+            declared = fields[part.node.name].formula
+            if declared and declared.key not in release.model.broken:
+                met.add(part.node.name)
+                todo.append((part.node.name, declared.text, declared.blanks))
 
 
 def context(now: datetime | None, timezone: str) -> Context:
@@ -216,8 +251,8 @@ async def _run(
 
 def _seen(wanted: Sequence[Part], values: Sequence[Any]) -> tuple[Seen, ...]:
     return tuple(
-        Seen(part.start, part.end, Value(part.node.type, values[2 * n], values[2 * n + 1]))
-        for n, part in enumerate(wanted)
+        Seen(part.start, part.end, Value(part.node.type, value, error))
+        for part, value, error in zip(wanted, values[::2], values[1::2], strict=bool(values))
     )
 
 

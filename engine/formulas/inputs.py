@@ -113,11 +113,14 @@ class Inputs:
         return self.shapes[RECORD]
 
 
-def read_inputs(given: Mapping[str, Any], organisation: Organisation) -> Inputs:
-    """The inputs of one formula. Raises `InvalidInput`."""
+def read_inputs(given: Mapping[str, Any], organisation: Organisation, many: Collection[str] = ()) -> Inputs:
+    """The inputs of one formula. An empty list is a child set where it is among `many`. Raises `InvalidInput`."""
     zone = ZoneInfo(organisation.time_zone)
     given = _named(given)
-    sets = {name: rows for name, value in given.items() if (rows := _rows(value)) is not None}
+    sets = {
+        name: rows for name, value in given.items()
+        if (rows := _rows(value)) is not None and (rows or name in many)
+    }  # fmt: skip
     fields, values = _record(RECORD, [{n: v for n, v in given.items() if n not in sets}], zone)
     shapes = {RECORD: Shape(RECORD, fields, {name: ChildShape(name, name, RECORD) for name in sets})}
     for name, rows in sets.items():
@@ -143,9 +146,9 @@ def _named(row: Mapping[str, Any]) -> dict[str, Any]:
 def _rows(value: Any) -> Sequence[Mapping[str, Any]] | None:
     """The rows of a child set, or None where the input is no child set."""
     if isinstance(value, Mapping):
-        if value.get("type") != "list" or not value.get("value"):
+        if value.get("type") != "list" or "of" in value:
             return None
-        value = value["value"]
+        value = value.get("value")
     if isinstance(value, list) and all(isinstance(row, Mapping) and not _typed(row) for row in value):
         return value
     return None

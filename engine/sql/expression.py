@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from functools import wraps
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import structlog
 from sqlalchemy import Boolean, DateTime, Text, and_, case, func, not_, or_
 from sqlalchemy.sql.elements import Grouping, UnaryExpression
 
 from engine.plan.planned import Computed, three_valued, written
 from metamodel.formula import limits, typed
-from metamodel.formula.functions import sql
+from metamodel.formula.functions import clock, sql
 from metamodel.formula.functions.guard import Guard, first, held, only, raises
 from metamodel.formula.functions.operators import bounded
 from metamodel.formula.functions.registry import (
+    BrokenPlugin,
     Column,
     Condition,
     Environment,
@@ -52,6 +55,8 @@ __all__ = [
 ]
 
 CONNECTIVES = frozenset({"and", "or", "not"})
+Lowering: TypeAlias = Callable[..., Lowered]
+log = structlog.get_logger("fieldwright.formula")
 
 
 class Row(Protocol):
@@ -116,6 +121,21 @@ def outcome(node: typed.Node, row: Row) -> tuple[Column, Column]:
     return settled(found), _code(found)
 
 
+def _unbroken(lowering: Lowering) -> Lowering:
+    """The lowering of one call; where the Python of a plug-in fails it is the error REF, as if it were missing."""
+
+    @wraps(lowering)
+    def call(node: Any, *given: Any, **how: Any) -> Lowered:
+        try:
+            return lowering(node, *given, **how)
+        except BrokenPlugin as error:
+            log.error("plugin_failed", function=node.function, reason=str(error))
+            return Lowered(sql.constant(None, node.type), raises("REF", sql.TRUE), nulls=True)
+
+    return call
+
+
+@_unbroken
 def aggregate(node: typed.Aggregate, inner: Row) -> Lowered:
     """The SQL aggregate expression over the rows `inner` (level 0); the caller builds the rows around it.
 
@@ -208,8 +228,9 @@ def _held(found: Lowered, node: typed.Node) -> Lowered:
 
 def _literal(node: typed.Literal, row: Row) -> Lowered:
     if isinstance(node.value, datetime) and node.value.tzinfo is None:
-        local = sql.Constant(node.value, DateTime())
-        return Lowered(func.timezone(sql.text(row.environment.zone), local, type_=DateTime(timezone=True)))
+        zone = row.environment.zone
+        instant = clock.write(sql.Constant(node.value, DateTime()), zone)
+        return Lowered(instant, None if clock.exists(node.value, zone) else raises("DATE", sql.TRUE))
     value = sql.constant(node.value, node.type)
     if node.type.number and node.value is not None:
         digits, places = node.size
@@ -254,14 +275,15 @@ def _call(node: typed.Call, row: Row) -> Lowered:
     return _strict(node, function, row) if function.lazy is None else _lazy(node, function, row, True)
 
 
+@_unbroken
 def _strict(node: typed.Call, function: Function, row: Row, *, total: bool = False) -> Lowered:
     """A call that is blank where an operand is, and an error where an operand is; `total` looks at blanks."""
     args = tuple(lower(arg, row) for arg in node.args)
     site = Site(row.environment, node, node.args, args)
     columns = [arg.value for arg in args]
     own = first(*(raises(code, fails(site, *columns)) for code, fails in function.errors.items()))
-    absorbs = function.absorbs or any(param.blanks for param in function.params)
-    known = all(arg.guard is None or (arg.nulls and not absorbs) for arg in args)
+    absorbed = [function.absorbs or function.param(i).blanks for i in range(len(args))]
+    known = all(arg.guard is None or (arg.nulls and not absorbs) for arg, absorbs in zip(args, absorbed, strict=True))
     nulls = (own is None or function.nulls) and known
     digits, places = function.size(site) if function.size else _size(node, args)
     write = function.total if total else function.sql
@@ -283,6 +305,7 @@ def _size(node: typed.Call, args: tuple[Lowered, ...]) -> tuple[int, int]:
     return max(limits.FIELD_DIGITS, *digits) + 1, max(limits.SCALE, *places)
 
 
+@_unbroken
 def _lazy(node: typed.Call, function: Function, row: Row, total: bool) -> Lowered:
     assert function.lazy is not None
     choosing = node.function == "if"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from metamodel.source import Mark
 
 Look = Callable[[Texts], Surveyed]
 """Reads packs again with these texts for their files."""
+
+
+INSTALLED = Path(sysconfig.get_path("purelib")).resolve()
+"""Where packages lie, which an update replaces."""
 
 
 class CannotRename(Exception):
@@ -45,6 +50,8 @@ def rename(look: Look, obj: str, field: str, new: str, texts: Texts = NO_TEXTS) 
     refuse(found.model, obj, field, new)
     edits = tuple(sorted(set(_edits(found, found.model, obj, field, new))))
     changed = {Path(name).resolve(): apply(found.sources[name], part) for name, part in by_file(edits).items()}
+    if foreign := next((file for file in changed if file.is_relative_to(INSTALLED)), None):
+        raise CannotRename(f"{foreign} belongs to an installed package; copy the pack beside the tenant to change it")
     after = look({**texts, **changed})
     if not after.right:
         raise CannotRename(f'"{new}" does not fit here', after.issues)

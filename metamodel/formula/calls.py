@@ -44,6 +44,13 @@ class Checker(paths.Checker, Builder, Protocol):
 
 def call(c: Checker, n: ast.Call, frame: Frame) -> typed.Node:
     """A written call: of an aggregate, a pack's function or a function of the language."""
+    try:
+        return _call(c, n, frame)
+    except BrokenPlugin as error:
+        return c.fail("E305", n, f"the function {n.name} can not be used: {error}")
+
+
+def _call(c: Checker, n: ast.Call, frame: Frame) -> typed.Node:
     over = aggregate(n.name)
     if over is not None:
         aggregated = _over_set(c, over, n, frame)
@@ -52,10 +59,7 @@ def call(c: Checker, n: ast.Call, frame: Frame) -> typed.Node:
     declared = c.scope.schema.functions.get(n.name.lower())
     if declared is not None:
         return _declared(c, declared, n, frame)
-    try:
-        found = lookup(n.name if "." in n.name else n.name.upper())
-    except BrokenPlugin as error:
-        return c.fail("E305", n, f"the function {n.name} can not be used: {error}")
+    found = lookup(n.name if "." in n.name else n.name.upper())
     if found is None or (found.operator and not found.aliases):
         return _unknown(c, n, over, frame)
     if c.scope.where not in found.contexts:
@@ -180,7 +184,7 @@ def _arguments(c: Checker, found: Function, n: ast.Call, frame: Frame) -> tuple[
                 c.node(part, frame)
         return None
     return tuple(
-        _written(c, part) if param_at(found, i).written else c.node(part, frame, raw=found.raw)
+        _written(c, part) if found.param(i).written else c.node(part, frame, raw=found.raw)
         for i, part in enumerate(given)
         if part is not None
     )
@@ -197,7 +201,7 @@ def apply(c: Checker, found: Function, args: tuple[typed.Node, ...]) -> typed.No
     """A call whose arguments are typed."""
     if any(arg.type.kind == "error" for arg in args):
         return POISON
-    fitted = tuple(_argument(c, found, param_at(found, i), arg) for i, arg in enumerate(args))
+    fitted = tuple(_argument(c, found, found.param(i), arg) for i, arg in enumerate(args))
     if any(arg.type.kind == "error" for arg in fitted):
         return POISON
     if found.resolve is not None:
@@ -296,11 +300,6 @@ def _aggregate(
     if over.resolve is not None:
         return over.resolve(c, node, tuple(found["value"]))
     return node
-
-
-def param_at(found: Function, index: int) -> Param:
-    """The parameter that the argument at `index` is for."""
-    return found.params[min(index, len(found.params) - 1)]
 
 
 def _null_as(param: Param) -> Type:

@@ -354,7 +354,7 @@ def _lift(tree: typed.Node) -> tuple[typed.Node, tuple[Value, ...]]:
         if isinstance(node, typed.Call):
             found = lookup(node.function)
             assert found is not None
-            fixed = [bool(found.params) and calls.param_at(found, i).constant for i in range(len(node.args))]
+            fixed = [bool(found.params) and found.param(i).constant for i in range(len(node.args))]
             return replace(node, args=tuple(map(change, node.args, fixed)))
         if isinstance(node, typed.Aggregate):
             return replace(

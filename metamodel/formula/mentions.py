@@ -1,4 +1,4 @@
-"""Where in a formula a field is named, and by which lookups and child sets; read off the text, without any types."""
+"""What a formula names: fields, by which lookups and child sets, and sets; read off the text, without any types."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from metamodel.formula import ast
+from metamodel.formula.functions.registry import aggregate
 
 
 class Relations(Protocol):
@@ -39,6 +40,23 @@ Rows = tuple[Reached, ...]
 def mentions(tree: ast.Node, obj: str, relations: Relations) -> Iterator[Mention]:
     """Every field that a formula over a record of `obj` names, in the order written."""
     yield from _mentions(tree, ((obj, ()),), relations)
+
+
+def sets(tree: ast.Node) -> frozenset[str]:
+    """The names of the formula's own record that only a child set can have: what is filtered, has fields, or stands
+    where an aggregate takes its set."""
+    found, todo = set(), [tree]
+    while todo:
+        node = todo.pop()
+        todo.extend(ast.children(node))
+        if isinstance(node, ast.Path):
+            first, *rest = node.steps[node.steps[0].name.lower() == "this" :] or node.steps
+            found |= {first.name.lower()} if rest or first.filter is not None else set()
+        elif isinstance(node, ast.Call) and (over := aggregate(node.name)):
+            at = next(n for n, param in enumerate(over.params) if param.of == "set")
+            given = node.args[at] if at < len(node.args) else None
+            found |= {given.steps[-1].name.lower()} if isinstance(given, ast.Path) else set()
+    return frozenset(found)
 
 
 def _mentions(node: ast.Node, rows: Rows, relations: Relations) -> Iterator[Mention]:

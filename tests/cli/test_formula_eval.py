@@ -100,6 +100,10 @@ def test_a_record_tells_why(cli: Cli, tmp_path: Path) -> None:
     shown = cli("formula", "eval", "amount / 0 + YEAR(due)", "--tenant", "kiosk", "--object", "sale", "--record", exported[-1])
     told = [line.split() for line in shown.out.splitlines()]
     assert shown.code == 0 and ["amount", "money", "12.5"] in told and told[-1][-1] == "#DIV0", shown
+    stepped = cli("formula", "eval", "IF(late, 1, 2)", "--tenant", "kiosk", "--object", "sale", "--record", exported[-1])
+    lines = [line.split() for line in stepped.out.splitlines()]
+    at = lines.index(["late", "=", "due", "<", "TODAY()"])
+    assert ["late", "boolean", "true"] in lines[:at] and ["due", "date", "2024-05-02"] in lines[at:], stepped
     assert cli("formula", "eval", "1", "--tenant", "kiosk", "--object", "sale", "--record", "x").code == 2
     gone = cli("formula", "eval", "1", "--tenant", "kiosk", "--object", "sale", "--record", "00000000-0000-7000-8000-000000000009")
     assert gone.code == 1 and "record.unknown" in gone.err

@@ -69,6 +69,26 @@ async def broken(
     registry._plugin.cache_clear()
 
 
+def _fails(*given: Any) -> Any:
+    raise KeyError("rates")
+
+
+FAILS_LATE = registry.Function(name="shop.HALF", group="shop", params=HALF.params, doc="", returns=HALF.returns, sql=_fails)
+FAILS_EARLY = registry.Function(name="shop.HALF", group="shop", params=HALF.params, doc="", returns=_fails, sql=HALF.sql)
+
+
+@pytest.mark.parametrize("failing", ["FAILS_LATE", "FAILS_EARLY"])
+async def test_a_plugin_that_fails_breaks_its_formulas_alone(
+    broken: tuple[Runtime, Release], monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    rt, old = broken
+    installed(monkeypatch, EntryPoint("shop.HALF", f"{__name__}:{failing}", registry.ENTRY_POINTS))
+    release = release_of(old.tenant, old.schema, old.number + 1, old.data, old.identity, role=old.role)
+    told = await read(rt, release, "good", "name", "half", "quarter", "whole", errors=True)
+    assert told == [{"name": "pen", "half": None, "quarter": None, "whole": 8, "_errors": {"half": "REF", "quarter": "REF"}}]
+    assert await read(rt, release, "good", "name", where="half > 1") == []
+
+
 async def test_the_rest_goes_on(broken: tuple[Runtime, Release]) -> None:
     rt, release = broken
     assert release.model.broken["good.fields.half.formula"] == "unknown function shop.HALF"

@@ -157,6 +157,7 @@ ACCESS = [
     ("ISBLANK(stage)", [False, False, True]),
     ("stage IN ()", [False, False, False]),
     ("NOT stage IN ('lost')", [True, True, False]),
+    ("1 IN (1, amount / cost)", [True, True, False]),
 ]
 
 

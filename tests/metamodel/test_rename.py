@@ -205,6 +205,14 @@ def test_refused(look: Callable[[Texts], Surveyed], obj: str, field: str, new: s
         rename(look, obj, field, new)
 
 
+def test_an_installed_pack_is_left_alone(
+    look: Callable[[Texts], Surveyed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metamodel.editing.rename.INSTALLED", tmp_path.resolve())
+    with pytest.raises(CannotRename, match="belongs to an installed package"):
+        rename(look, "item", "digits", NEW)
+
+
 def test_packs_with_errors_and_names_with_escapes_are_refused(tmp_path: Path) -> None:
     def look(texts: Texts) -> Surveyed:
         return survey_packs([tmp_path / "sample"], (), texts)

@@ -85,6 +85,12 @@ def unwritable(stamp: Column, zone: str) -> Condition | None:
     )
 
 
+def exists(local: datetime, zone: str) -> bool:
+    """Whether a local time is an instant of the years 1 to 9999."""
+    low, high = edges(zone).write
+    return (low is None or local >= low) and (high is None or local < high)
+
+
 def read(instant: Column, zone: str) -> Column:
     """The local time of an instant; NULL where it has none."""
     low, high = edges(zone).read

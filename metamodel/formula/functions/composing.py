@@ -228,7 +228,8 @@ def _joined(c: Builder, args: tuple[Node, ...]) -> Node:
     if listed and len(values) > 1:
         return c.fail("E204", listed[0], "a list stands alone in TEXTJOIN", "join it first")
     if listed and listed[0].type.element.kind not in ("text", "select"):
-        return c.fail("E204", listed[0], f"TEXTJOIN joins texts, this is {listed[0].type}")
+        hint = "join the set itself, such as TEXTJOIN(separator, set.field)"
+        return c.fail("E204", listed[0], f"TEXTJOIN joins the items of a list of texts, this is {listed[0].type}", hint)
     shown = tuple(listed) or tuple(_text(c, arg) for arg in values)
     failed = any(arg.type.kind == "error" for arg in shown)
     return Literal(ERROR, None) if failed else Call(TEXT, "TEXTJOIN", (*args[:2], *shown))
@@ -250,8 +251,8 @@ def _joined(c: Builder, args: tuple[Node, ...]) -> Node:
     copies=(1, 1),
 )
 def textjoin(site: Site, separator: Lowered, skip: Lowered, *values: Lowered) -> Lowered:
-    """The values (or the elements of one list) as texts with the separator between them, with or without the blank
-    ones."""
+    """The values as texts, or the items of one list of texts, with the separator between them, with or without the
+    blank ones."""
     listed = site.args[2].type.kind == "list"
     parts = values[0].value if listed else cast(array([part.value for part in values]), TEXTS)
     put = filled(separator.value, site.args[0])

@@ -184,7 +184,7 @@ def _total_in(site: Site, a: Column, *items: Column) -> Column:
     "in",
     "operators",
     Param("value"),
-    Param("items", repeat=True, optional=True),
+    Param("items", repeat=True, optional=True, blanks=True),
     resolve=_in,
     total=_total_in,
     returns=BOOLEAN,

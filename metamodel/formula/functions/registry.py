@@ -8,8 +8,8 @@ its lowering to SQL. A plug-in makes the same object with the same decorators an
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, wraps
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -182,6 +182,10 @@ class Function:
     def most(self) -> int | None:
         """The largest number of arguments, or None where the last one repeats."""
         return None if self.params and self.params[-1].repeat else len(self.params)
+
+    def param(self, index: int) -> Param:
+        """The parameter that the argument at `index` is for."""
+        return self.params[min(index, len(self.params) - 1)]
 
     @property
     def signature(self) -> str:
@@ -371,7 +375,28 @@ def _plugin(name: str) -> Function | Aggregation | None:
         raise BrokenPlugin(f"{point.value} can not be imported: {error}") from error
     if not isinstance(made, Function | Aggregation) or made.name.lower() != name:
         raise BrokenPlugin(f"{point.value} is not the declaration of a function named {point.name}")
-    return made
+    return _contained(made)
+
+
+def _contained(made: Function | Aggregation) -> Function | Aggregation:
+    """The declaration with its Python held: whatever that raises is BrokenPlugin, and breaks one formula alone."""
+
+    def held(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: held(inner) for key, inner in part.items()}
+        if not callable(part):
+            return part
+
+        @wraps(part)
+        def call(*args: Any) -> Any:
+            try:
+                return part(*args)
+            except Exception as error:
+                raise BrokenPlugin(f"it failed with {type(error).__name__}: {error}") from error
+
+        return call
+
+    return replace(made, **{part.name: held(getattr(made, part.name)) for part in fields(made)})
 
 
 def numeric(*extra: Kind) -> frozenset[Kind]:

@@ -262,7 +262,7 @@ def age(c: Site, birth: date, *at: date) -> Any:
     return datedif(c, birth, at[0] if at else today(c), "year")
 
 
-@known("DAYS", returns=NUMBER)
+@known("DAYS", returns=lambda parts: ROUGH if parts[0].kind == "duration" else NUMBER)
 def days(c: Site, end: Any, *start: date) -> Any:
     if isinstance(end, Seconds):
         return divide(end.value, Decimal(86_400))
