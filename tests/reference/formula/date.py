@@ -398,8 +398,13 @@ def _length(unit: str) -> Callable[..., Any]:
     return lambda c, duration: divide(duration.value, Decimal(SECONDS[unit]))
 
 
-for _name, _unit in {"DAYSOF": "day", "HOURS": "hour", "MINUTES": "minute", "SECONDS": "second"}.items():
+for _name, _unit in {"DAYSOF": "day", "HOURS": "hour", "MINUTES": "minute"}.items():
     known(_name, returns=ROUGH)(_length(_unit))
+
+
+@known("SECONDS", returns=NUMBER)
+def seconds(c: Site, duration: Any) -> Any:
+    return duration.value
 
 
 @known("ATTIMEZONE", returns=DATETIME)
