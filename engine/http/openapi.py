@@ -12,9 +12,8 @@ from typing import Any
 from engine.base.limits import PAGE_DEFAULT, PAGE_MAX
 from engine.http import openapi_fixed as fixed
 from engine.http.openapi_parts import body, operation, parameter, ref, reply
-from engine.plan.access import Rights
+from engine.plan.access import Rights, refused_field
 from engine.plan.values import text_limit
-from engine.plan.write import refused_field
 from engine.release.release import Release
 from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale

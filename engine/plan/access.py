@@ -10,14 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from engine.base.errors import Refused
 from engine.release.release import Release
 from metamodel.formula.depends import reads
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, children
 from metamodel.formula.types import BOOLEAN
+from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.role import CAPABILITIES
 from metamodel.model_schema import ModelSchema
+from metamodel.names import did_you_mean
 
 ALWAYS = frozenset({"id", "version"})
+HISTORICAL = ("owner", "created_at", "created_by", "modified_at", "modified_by")
+"""The system fields that an import in historical mode may give."""
 NOTHING = Literal(BOOLEAN, False)
 
 
@@ -143,6 +148,31 @@ class Rights:
         if self.everything:
             return ModelSchema(self.release.model)
         return ModelSchema(self.release.model, readable=lambda obj, field: field.name in self.readable(obj.name))
+
+
+def allowed(rights: Rights, obj: str, verb: str) -> None:
+    """Refuses an object that the actor can not see, and a verb that is not granted."""
+    if obj not in rights.release.model.objects or not (rights.allows(obj, "read") or rights.allows(obj, verb)):
+        raise Refused("object.unknown", f'there is no object "{obj}"')
+    if not rights.allows(obj, verb):
+        raise Refused("access.denied", f"your roles do not allow to {verb} records of {obj}")
+
+
+def refused_field(rights: Rights, obj: str, name: str, verb: str, historical: bool) -> tuple[str, str] | None:
+    """Why a field of the body can not be written: (code, detail), or None where it can."""
+    declared = rights.release.object(obj).fields.get(name)
+    readable = rights.readable(obj)
+    writable = rights.writable(obj, verb)
+    if declared is None or (name not in readable and name not in writable):
+        hint = did_you_mean(name, readable)
+        return "record.field_unknown", f'there is no field "{name}"' + (f"; {hint}" if hint else "")
+    if historical and name in HISTORICAL:
+        return None
+    if not FIELD_TYPES[declared.type].writable or (declared.system and name != "owner"):
+        return "record.field_read_only", f'"{name}" is computed'
+    if name not in writable:
+        return "record.field_read_only", f'your roles do not allow to write "{name}"'
+    return None
 
 
 def _any(conditions: Iterable[Node | None]) -> Node | None:

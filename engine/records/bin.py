@@ -11,8 +11,8 @@ from engine.base.limits import BATCH_MAX
 from engine.db.execute import fetch_rows
 from engine.db.pool import Connection
 from engine.db.transaction import in_transaction
+from engine.plan.access import allowed
 from engine.plan.request import RecordWrite
-from engine.plan.write import allowed
 from engine.records.write import BATCH_FIELDS, Written, direct, write
 from engine.release.release import Release
 from engine.runtime import Runtime

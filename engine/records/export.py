@@ -11,9 +11,9 @@ import msgspec
 
 from engine.base.context import Context
 from engine.base.limits import PAGE_MAX
+from engine.plan.access import allowed
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery
-from engine.plan.write import allowed
 from engine.records.read import read_page
 from engine.release.release import Release
 from engine.runtime import Runtime

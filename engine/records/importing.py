@@ -19,10 +19,9 @@ from engine.base.errors import Fault, Refused
 from engine.base.limits import IMPORT_BATCH, IMPORT_STATEMENT_SECONDS
 from engine.db import staging
 from engine.db.pool import Connection
-from engine.plan.access import Rights
+from engine.plan.access import Rights, allowed
 from engine.plan.request import Operation, RecordWrite
 from engine.plan.values import Unfit
-from engine.plan.write import allowed
 from engine.records.bulk import Outcome, write_each
 from engine.records.lookup import ids_by_key
 from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, option_labels, picked, typed, verify

@@ -14,7 +14,8 @@ from engine.base.context import Context
 from engine.base.errors import Refused
 from engine.db import execute
 from engine.plan.request import RecordQuery, RecordWrite
-from engine.plan.write import open_to, plan_write
+from engine.plan.stages import open_to
+from engine.plan.write import plan_write
 from engine.records.read import read_record
 from engine.records.violations import explain
 from engine.release.release import Release

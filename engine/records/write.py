@@ -21,10 +21,11 @@ from engine.db import execute
 from engine.db.pool import Connection
 from engine.db.sqlstate import Violations
 from engine.db.transaction import atomic, in_transaction
+from engine.plan.access import allowed, refused_field
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.plan.values import Converter, convert_row, converters
-from engine.plan.write import STAGE_ENTERED, WritePlan, allowed, plan_write, refused_field
+from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
 from engine.records.read import read_record
 from engine.records.rollups import anchor, upkeep
 from engine.records.violations import explain

@@ -31,8 +31,10 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause
 
+from engine.plan.checks import Check
+from engine.plan.keys import InUse, Reference, Unique
 from engine.plan.planned import Image, own
-from engine.plan.write import Check, InUse, Reference, Unique, WritePlan
+from engine.plan.write import WritePlan
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment

@@ -10,9 +10,8 @@ import msgspec
 from engine.http.call import Call
 from engine.http.reply import Reply
 from engine.http.resource import Action, Resource
-from engine.plan.access import Rights
+from engine.plan.access import Rights, refused_field
 from engine.plan.report import visible
-from engine.plan.write import refused_field
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Process

@@ -20,8 +20,8 @@ from engine.http.problems import error_of
 from engine.http.reply import Reply, json_reply
 from engine.http.resource import Action, Resource
 from engine.identity.credential import announce
+from engine.plan.access import allowed
 from engine.plan.request import RecordWrite
-from engine.plan.write import allowed
 from engine.records import bin as recycle_bin
 from engine.records import write as writes
 from engine.records.bulk import Outcome, write_each
