@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Field, Object, Rule
 from metamodel.kinds.pack import Pack
-from metamodel.kinds.process import Criterion, Move, Process, Stage
+from metamodel.kinds.process import Criterion, Move, Process, Stage, Task
 from metamodel.kinds.report import Column, Report
 from metamodel.kinds.role import Grant, Role
 from metamodel.kinds.seed import Seed
@@ -33,6 +34,8 @@ At = Callable[[tuple[str | int, ...]], TextPlace | None]
 TEXT_LENGTH = 255
 LONG_TEXT_LENGTH = 65_536
 USER = "user"
+FORECAST = {"open": "pipeline", "won": "closed", "lost": "omitted", "void": "omitted"}
+"""What a forecast takes records of a category for, where the stage does not say."""
 
 _SYSTEM: tuple[tuple[str, str, str, str], ...] = (
     ("id", "lookup", "ID", "编号"),
@@ -81,6 +84,11 @@ def formula(value: Any, at: At, path: tuple[str | int, ...], blanks: Blanks = "b
     """The formula at `path` of the tree (`object.opportunity.fields...`); its key leaves out the kind."""
     written = ("true" if value else "false") if isinstance(value, bool) else str(value)
     return Formula(written, ".".join(str(step) for step in path[1:]), blanks, at(path))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """A name, or a list of them."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _maybe(value: Any, at: At, path: tuple[str | int, ...], blanks: Blanks = "blank") -> Formula | None:
@@ -147,7 +155,7 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         to=USER if kind == "user" else data.get("to"),
         reverse=data.get("reverse"),
         on_delete=data.get("on_delete", "restrict") if reference else None,
-        process=data.get("process"),
+        processes=_names(data.get("process", ())),
         format=data.get("format"),
         formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
     )
@@ -237,21 +245,31 @@ def process(name: str, data: Data, at: At) -> Process:
         label=text(data.get("label"), name),
         object=data["object"],
         field=data["field"],
+        when=_maybe(data.get("when"), at, (*root, "when")),
         start=tuple(data["start"]),
         stages={key: _stage(key, value, at, (*root, "stages", key)) for key, value in data["stages"].items()},
         moves=tuple(
-            Move(
-                source=source,
-                target=value["to"],
-                when=_maybe(value.get("when"), at, (*root, "moves", index, "when")),
-                by=tuple(value.get("by", ())),
-                reason=value.get("reason") == "required",
-                within_days=days(value.get("within")),
-            )
+            move
             for index, value in enumerate(data.get("moves", ()))
-            for source in ([value["from"]] if isinstance(value["from"], str) else value["from"])
+            for move in _moves(value, at, (*root, "moves", index))
         ),
     )
+
+
+def _moves(data: Data, at: At, path: tuple[str | int, ...]) -> Iterator[Move]:
+    """The moves of one entry, which may leave several stages."""
+    asked = data.get("reason")
+    for source in _names(data["from"]):
+        yield Move(
+            source=source,
+            target=data["to"],
+            when=_maybe(data.get("when"), at, (*path, "when")),
+            by=tuple(data.get("by", ())),
+            who=_maybe(data.get("who"), at, (*path, "who")),
+            reason=asked is not None,
+            reasons=None if asked == "required" else asked,
+            within_days=days(data.get("within")),
+        )
 
 
 def _stage(name: str, data: Data, at: At, path: tuple[str, ...]) -> Stage:
@@ -260,6 +278,7 @@ def _stage(name: str, data: Data, at: At, path: tuple[str, ...]) -> Stage:
         name=name,
         label=text(data.get("label"), name),
         category=data["category"],
+        forecast=data.get("forecast") or FORECAST[data["category"]],
         probability=chance if chance is not None else Decimal(data["category"] == "won"),
         guidance=text(data.get("guidance")),
         limit_days=days(data.get("limit")),
@@ -267,6 +286,23 @@ def _stage(name: str, data: Data, at: At, path: tuple[str, ...]) -> Stage:
         read_only=tuple(data.get("read_only", ())),
         entry=_criteria(data.get("entry", {}), at, (*path, "entry")),
         exit=_criteria(data.get("exit", {}), at, (*path, "exit")),
+        tasks={key: _task(key, value, at, (*path, "tasks", key)) for key, value in data.get("tasks", {}).items()},
+    )
+
+
+def _task(name: str, data: Data, at: At, path: tuple[str, ...]) -> Task:
+    created = data.get("create")
+    done_when = _maybe(data.get("done_when"), at, (*path, "done_when"))
+    if created and not done_when:
+        done_when = replace(formula(created, at, (*path, "create")), text=f"EXISTS({created})")
+    return Task(
+        name=name,
+        label=text(data.get("label"), name),
+        guidance=text(data.get("guidance")),
+        required=data.get("required", True),
+        fields=tuple(data.get("fill", ())),
+        relation=created,
+        done_when=done_when,
     )
 
 

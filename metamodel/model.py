@@ -10,12 +10,12 @@ from metamodel.formula.typed import Node
 from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.pack import Pack
-from metamodel.kinds.process import Process
+from metamodel.kinds.process import Process, Stage
 from metamodel.kinds.report import Report
 from metamodel.kinds.role import Role
 from metamodel.kinds.seed import Seed
 from metamodel.kinds.tenant import TenantSettings
-from metamodel.kinds.value_set import ValueSet
+from metamodel.kinds.value_set import Option, ValueSet
 from metamodel.kinds.workflow import Workflow
 
 
@@ -56,6 +56,15 @@ class Model:
                     found[f.to][f.reverse] = Child(f.reverse, obj.name, f.name)
         return found
 
-    def stage_process(self, f: Field) -> Process | None:
-        """The process that governs a stage field."""
-        return self.processes.get(f.process) if f.process else None
+    def processes_of(self, f: Field) -> tuple[Process, ...]:
+        """The processes that govern a stage field, in the order in which a record's own is looked for."""
+        return tuple(self.processes[name] for name in f.processes if name in self.processes)
+
+    def choices(self, of: str) -> Mapping[str, Stage | Option]:
+        """The options or stages by name of what `Field.choice` names; of a stage in several processes the first."""
+        if of in self.value_sets:
+            return self.value_sets[of].options
+        found: dict[str, Stage | Option] = {}
+        for process in (self.processes[name] for name in of.split("/") if name in self.processes):
+            found = {**process.stages, **found}
+        return found

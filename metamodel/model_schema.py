@@ -34,6 +34,8 @@ from metamodel.model import Model
 STAGE_PROPERTIES = {
     "probability": PERCENT.blank(False),
     "category": TEXT.blank(False),
+    "forecast": TEXT.blank(False),
+    "process": TEXT.blank(False),
     "limit": INTEGER,
     "entered_at": DATETIME,
 }
@@ -46,9 +48,9 @@ def stored_type(f: Field) -> Type:
     if kind is None:
         raise ValueError(f"the field {f.name} is computed")
     of = {
-        "select": f.process or f.options,
+        "select": f.choice,
         "reference": f.to,
-        "list": f.options,
+        "list": f.choice,
     }.get(kind)
     return Type(kind, nullable=not (f.required or f.type in ("boolean", "stage")), of=of)
 
@@ -72,19 +74,14 @@ class ModelSchema:
         return self._shapes.get(name)
 
     def options(self, of: str) -> Collection[str]:
-        if of in self.model.processes:
-            return self.model.processes[of].stages
-        return self.model.value_sets[of].options if of in self.model.value_sets else ()
+        return self.model.choices(of)
 
     @cached_property
     def functions(self) -> dict[str, FunctionShape]:
         return {name: _function(f) for name, f in self.model.functions.items()}
 
     def labels(self, of: str) -> Mapping[str, Mapping[str, str]]:
-        if of in self.model.processes:
-            return {name: stage.label for name, stage in self.model.processes[of].stages.items()}
-        found = self.model.value_sets.get(of)
-        return {name: option.label for name, option in found.options.items()} if found else {}
+        return {name: choice.label for name, choice in self.model.choices(of).items()}
 
     @property
     def roles(self) -> Collection[str]:
@@ -180,10 +177,9 @@ class _Fields(Mapping[str, FieldShape]):
 
     def _shape(self, f: Field) -> FieldShape:
         type_ = self._schema.computed(self._owner, f, f.formula) if f.formula else stored_type(f)
-        process = self._schema.model.stage_process(f)
         target = type_.of if type_.kind == "reference" and f.name != "id" else None
         unique = f.unique or (f.name,) in self._owner.unique.values()
-        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if process else {}, unique)
+        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if f.processes else {}, unique)
 
 
 def _keys(owner: Object, via: str) -> frozenset[str]:

@@ -49,8 +49,14 @@ def tasks(model: Model) -> Iterator[Task]:
         for stage in process.stages.values():
             for criterion in (*stage.entry.values(), *stage.exit.values()):
                 yield Task(criterion.valid_when, "rule", process.object, BOOLEAN, old=True)
-        for when in dict.fromkeys(move.when for move in process.moves if move.when):
-            yield Task(when, "rule", process.object, BOOLEAN, old=True)
+            for task in stage.tasks.values():
+                if task.done_when:
+                    yield Task(task.done_when, "rule", process.object, BOOLEAN, old=True)
+        conditions = (condition for move in process.moves for condition in (move.when, move.who) if condition)
+        for condition in dict.fromkeys(conditions):
+            yield Task(condition, "rule", process.object, BOOLEAN, old=True)
+        if process.when:
+            yield Task(process.when, "rule", process.object, BOOLEAN)
     for role in model.roles.values():
         for target, grants in role.objects.items():
             for grant in grants.values():

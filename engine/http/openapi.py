@@ -19,6 +19,7 @@ from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
+from metamodel.kinds.process import Stage
 
 Schema = dict[str, Any]
 
@@ -100,7 +101,7 @@ def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
             needed = tuple(f.name for f in fields if f.required and f.default is None and not f.system)
             properties = {f.name: _write(f, rights.release, locale, verb) for f in fields}
             made[name + suffix] = _object(None, properties, needed if verb == "create" else (), closed=True)
-    if rights.release.stage_field(obj.name) and rights.allows(obj.name, "edit"):
+    if rights.release.staged(obj.name) and rights.allows(obj.name, "edit"):
         made[f"{name}Move"] = _move(obj, rights, name)
     return made
 
@@ -119,14 +120,15 @@ def _object(
 
 
 def _move(obj: Object, rights: Rights, name: str) -> Schema:
-    stage = rights.release.stage_field(obj.name)
-    assert stage is not None
+    staged = rights.release.staged(obj.name)
+    assert staged is not None
     return _object(
         "A move to another stage, with other fields of the record where they are to change too",
         {
-            "to": {"type": "string", "enum": list(stage[1].stages)},
+            "to": {"type": "string", "enum": list(staged.stages)},
             "reason": {"type": ["string", "null"]},
             "fields": ref(f"{name}Patch"),
+            "done": {"type": "array", "items": {"type": "string"}},
         },
         ("to",),
         closed=True,
@@ -172,13 +174,10 @@ def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Sch
 
 
 def _options(f: Field, release: Release, every_option: bool) -> list[str] | None:
-    if f.type == "stage":
-        process = release.model.stage_process(f)
-        return list(process.stages) if process else None
-    if f.options is None:
+    if f.choice is None:
         return None
-    options = release.model.value_sets[f.options].options.values()
-    return [option.name for option in options if option.active or every_option]
+    choices = release.model.choices(f.choice).values()
+    return [choice.name for choice in choices if isinstance(choice, Stage) or choice.active or every_option]
 
 
 def _plain(number: Decimal) -> int | float:
@@ -240,8 +239,8 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
         "parameters": [fixed.ID],
         "get": act("history_of", f"History: {one}", responses={"200": reply("Changes", ref("Changes"))}),
     }
-    stage = rights.release.stage_field(obj.name)
-    if stage and stage[0].name in rights.readable(obj.name):
+    staged = rights.release.staged(obj.name)
+    if staged and staged.field in rights.readable(obj.name):
         made |= _stage_paths(root, act, record, rights.allows(obj.name, "edit"), name, one)
     return made
 
@@ -262,6 +261,11 @@ def _stage_paths(root: str, act: Any, record: Any, edit: bool, name: str, one: s
             "parameters": [fixed.ID],
             "post": act("move", f"Move to a stage: {one}", parameters=[fixed.IF_MATCH, fixed.IDEMPOTENCY],
                         requestBody=body(ref(f"{name}Move")), responses={"200": record}),
+        }  # fmt: skip
+        made[f"{root}/{{id}}/tasks/{{task}}"] = {
+            "parameters": [fixed.ID, fixed.TASK],
+            "post": act("confirm", f"Say that a task is done: {one}", parameters=[fixed.IF_MATCH, fixed.IDEMPOTENCY],
+                        requestBody=body(ref("TaskDone")), responses={"200": record}),
         }  # fmt: skip
     return made
 

@@ -21,10 +21,11 @@ ERRORS = parameter("errors", "query", {"type": "boolean"}, "Tell under `_errors`
 FIELDS = parameter("fields", "query", TEXT, "Fields to answer, comma separated; `account.name` reaches further")
 IF_MATCH = parameter("If-Match", "header", TEXT, "The ETag of the record as it was read, or `*`", required=True)
 IDEMPOTENCY = parameter("Idempotency-Key", "header", TEXT, "A repeated request with the same key is not done again")
+TASK = parameter("task", "path", TEXT, "The name of the task", required=True)
 REASON = parameter("X-Reason", "header", TEXT, "The reason of a stage move (UTF-8, percent-encoded)")
 
 
-def _object(required: str, **properties: dict[str, Any]) -> dict[str, Any]:
+def _object(required: str, /, **properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required.split()}
 
 
@@ -37,6 +38,7 @@ _ERROR = _object(
     code=TEXT, detail=TEXT, rule=TEXT, row={"type": "integer"},
 )  # fmt: skip
 
+_ANY_LIST: dict[str, Any] = {"type": "array", "items": ANYTHING}
 _SPAN: dict[str, dict[str, Any]] = {"start": {"type": "integer"}, "end": {"type": "integer"}}
 _PLACE = {**TEXT, "enum": ["query", "field", "rule", "group", "measure"], "default": "query"}
 
@@ -50,16 +52,25 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                 request_id=TEXT, changes=ANYTHING)
     ),
     "Moves": _object(
-        "stage moves", stage=TEXT,
+        "process version stage missing tasks moves", process=TEXT, version={"type": "integer"}, stage=TEXT,
+        entered_at=INSTANT_OR_NULL, missing=_ANY_LIST,
+        tasks={"type": "array", "items": _object(
+            "name label required done", name=TEXT, label=TEXT, guidance=TEXT, required={"type": "boolean"},
+            done={"type": "boolean"}, confirmed={"type": "boolean"}, fill={"type": "array", "items": TEXT},
+            create=TEXT_OR_NULL,
+        )},
         moves={"type": "array", "items": _object(
-            "to label allowed reason blocked_by", to=TEXT, label=TEXT, allowed={"type": "boolean"},
-            reason={"type": "boolean"}, blocked_by={"type": "array", "items": ANYTHING},
+            "to label way allowed reason reasons blocked_by", to=TEXT, label=TEXT,
+            way={**TEXT, "enum": ["forward", "skip", "back", "close", "reopen"]}, allowed={"type": "boolean"},
+            reason={"type": "boolean"}, reasons=_ANY_LIST, blocked_by=_ANY_LIST,
         )},
     ),
     "Stages": _list(
-        _object("stage entered_at", stage=TEXT, previous=TEXT_OR_NULL, entered_at=INSTANT, left_at=INSTANT_OR_NULL,
-                actor=UUID, reason=TEXT_OR_NULL)
+        _object("stage entered_at seconds", process=TEXT_OR_NULL, process_version={"type": ["integer", "null"]},
+                seconds={"type": "integer"}, stage=TEXT, previous=TEXT_OR_NULL, entered_at=INSTANT,
+                left_at=INSTANT_OR_NULL, actor=UUID, reason=TEXT_OR_NULL)
     ),
+    "TaskDone": _object("", done={"type": "boolean", "default": True}),
     "LogIn": _object("login password", login=TEXT, password={**TEXT, "format": "password"}),
     "Session": _object("token expires_at user", token=TEXT, expires_at=INSTANT, user=UUID),
     "Caller": _object(

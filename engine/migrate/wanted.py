@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engine.release.identity import SYSTEM_COLUMNS, entered_at, expression_index_name, index_name
+from engine.release.identity import SYSTEM_COLUMNS, expression_index_name, index_name
 from engine.release.release import Release, TableRef
 from engine.sql.indexing import index_expression
 from metamodel.kinds.field_types import FIELD_TYPES
@@ -84,8 +84,8 @@ def _table(release: Release, obj: Object, collation: str | None) -> Table:
             continue
         column, type_ = release.column(obj.name, f.name), FIELD_TYPES[f.type].column or ""
         columns.append(Column(column, type_, type_ == "boolean"))
-        if f.type == "stage":
-            columns.append(Column(entered_at(column), "timestamptz"))
+        if (staged := release.staged(obj.name)) and f.name == staged.field:
+            columns += [Column(beside, kind) for beside, kind in staged.beside.items()]
         checks += _checks(name, column, f)
     for f in release.kept(obj.name):
         type_ = release.column_type(obj.name, f.name)

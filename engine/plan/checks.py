@@ -10,7 +10,7 @@ from engine.plan.names import Names
 from engine.plan.planned import Image, with_image
 from engine.plan.request import RecordWrite
 from metamodel.formula.typed import Node
-from metamodel.kinds.common import Text
+from metamodel.kinds.common import Formula, Text
 
 NEVER_BLANK = ("boolean", "stage")
 
@@ -19,8 +19,8 @@ NEVER_BLANK = ("boolean", "stage")
 class Check:
     """A condition over the new and old image. It is broken where `holds` is not true, among rows where `when` is.
 
-    `grant`: judged as a right, in which a blank is no yes. Messages and codes stand beside the plan, so that the
-    statement's text depends on the conditions only.
+    `grant`: judged as a right, in which a blank is no yes. Messages and codes, and the `formula` that `holds` was
+    written as, stand beside the plan, so that the statement's text depends on the conditions only.
     """
 
     code: str
@@ -30,6 +30,7 @@ class Check:
     holds: Node
     when: Node | None = None
     grant: bool = False
+    formula: Formula | None = None
 
 
 def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], system: Names) -> list[Check]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from metamodel.formula.typed import Call, Literal, Node
+from engine.release.release import Staged
+from metamodel.formula.typed import Call, Field, Literal, Node
 from metamodel.formula.types import BOOLEAN, TEXT
 
 
@@ -12,8 +14,10 @@ def same(a: Node, b: Node) -> Node:
     return Call(BOOLEAN, "=", (a, b))
 
 
-def all_of(*tests: Node) -> Node:
-    return Call(BOOLEAN, "and", tests)
+def all_of(*tests: Node | None) -> Node:
+    """A condition of those that there are."""
+    there = tuple(test for test in tests if test is not None)
+    return there[0] if len(there) == 1 else Call(BOOLEAN, "and", there)
 
 
 def negated(test: Node) -> Node:
@@ -29,4 +33,17 @@ def filled(value: Node) -> Node:
 def among(value: Node, names: Sequence[str]) -> Node:
     if not names:
         return Literal(BOOLEAN, False)
-    return Call(BOOLEAN, "in", (value, *(Literal(TEXT.blank(False), name) for name in names)))
+    return Call(BOOLEAN, "in", (value, *(code(name) for name in names)))
+
+
+def code(name: str) -> Literal:
+    """An option, stage or process as its column holds it."""
+    return Literal(TEXT.blank(False), name)
+
+
+def followed(staged: Staged, stage: Field) -> Node:
+    """Which process the record with this stage field follows; one that says nothing follows the default."""
+    if staged.followed is None:
+        return code(staged.default.name)
+    held = replace(stage, name=staged.followed, type=TEXT)
+    return Call(TEXT.blank(False), "if", (Call(BOOLEAN, "isblank", (held,)), code(staged.default.name), held))

@@ -6,11 +6,12 @@ and rights themselves are judged. A hop that ends with `!` belongs to the system
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from engine.plan.access import NOTHING, Rights
+from engine.plan.conditions import all_of, among, code, followed, negated, same
 from engine.plan.passes import GRANT, IN_SET, ROWS, VALUE, Pass, run
 from engine.plan.planned import (
     Computed,
@@ -26,7 +27,7 @@ from engine.plan.planned import (
     written,
 )
 from engine.release.identity import entered_at
-from engine.release.release import Release
+from engine.release.release import Release, Staged
 from metamodel.formula.functions.registry import lookup
 from metamodel.formula.typed import Aggregate, Call, Field, Literal, Node, Property, Value, rewrite, walk
 from metamodel.formula.types import BOOLEAN, TEXT, Type
@@ -36,6 +37,7 @@ from metamodel.model_schema import ModelSchema
 STAGE_PROPERTIES: dict[str, Callable[[Stage], Value]] = {
     "probability": lambda stage: stage.probability,
     "category": lambda stage: stage.category,
+    "forecast": lambda stage: stage.forecast,
     "limit": lambda stage: stage.limit_days,
 }
 
@@ -206,18 +208,31 @@ class Names:
             column = self.release.column(node.field.object, node.field.name)
             entered = replace(node.field, name=entered_at(column), type=node.type)
             return self._masked(entered, replace(node.field, type=node.type), rows)
+        if node.name == "process":
+            return self._masked(followed(self._staged(node.field), node.field), replace(node.field, type=TEXT), rows)
         held = self._field(node.field, rows)
+        values = {stage.name: STAGE_PROPERTIES[node.name](stage) for stage in self._staged(node.field).stages.values()}
         pairs: list[Node] = []
-        for stage in self._stages(node.field):
-            value: Value = STAGE_PROPERTIES[node.name](stage)
-            here = Call(BOOLEAN, "=", (held, Literal(TEXT.blank(False), stage.name)))
-            pairs += [here, Literal(node.type.blank(value is None), value)]
+        for test, value in self._by_process(node, held, values):
+            pairs += [test, Literal(node.type.blank(value is None), value)]
         return Call(node.type, "if", (*pairs, Literal(node.type.blank(), None)))
 
-    def _stages(self, field: Field) -> Iterable[Stage]:
-        declared = self.release.object(field.object).fields[field.name]
-        process = self.release.model.stage_process(declared)
-        return process.stages.values() if process else ()
+    def _by_process(self, node: Property, held: Node, first: Mapping[str, Value]) -> Iterator[tuple[Node, Value]]:
+        """What the property is in each stage, where a stage of several processes may have several values."""
+        staged = self._staged(node.field)
+        for process in staged.processes:
+            for stage in process.stages.values():
+                value = STAGE_PROPERTIES[node.name](stage)
+                if value != first[stage.name]:
+                    follows = same(followed(staged, node.field), code(process.name))
+                    yield all_of(follows, same(held, code(stage.name))), value
+        for name, value in first.items():
+            yield same(held, code(name)), value
+
+    def _staged(self, field: Field) -> Staged:
+        staged = self.release.staged(field.object)
+        assert staged is not None
+        return staged
 
     def _stage_test(self, function: str, args: tuple[Node, ...], rows: tuple[str, ...]) -> Node | None:
         """`stage.category = "open"` is a test of the stage itself, which an index can serve."""
@@ -225,14 +240,12 @@ class Names:
             return None
         for prop, other in (args, args[::-1]):
             if isinstance(prop, Property) and isinstance(other, Literal) and prop.name in STAGE_PROPERTIES:
-                fitting = tuple(
-                    Literal(TEXT.blank(False), s.name) for s in self._stages(prop.field)
-                    if STAGE_PROPERTIES[prop.name](s) == other.value
-                )
-                if not fitting:
-                    return Literal(BOOLEAN, function == "<>")
-                test = Call(BOOLEAN, "in", (self._field(prop.field, rows), *fitting))
-                return test if function == "=" else Call(BOOLEAN, "not", (test,))
+                value, staged = STAGE_PROPERTIES[prop.name], self._staged(prop.field)
+                if any(value(s) != value(staged.stages[s.name]) for p in staged.processes for s in p.stages.values()):
+                    return None
+                fitting = [stage.name for stage in staged.stages.values() if value(stage) == other.value]
+                test = among(self._field(prop.field, rows), fitting)
+                return test if function == "=" else negated(test) if fitting else Literal(BOOLEAN, True)
         return None
 
     def _aggregate(self, node: Aggregate, rows: tuple[str, ...]) -> Node:

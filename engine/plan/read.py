@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from metamodel.formula.check import check
 from metamodel.formula.diagnostics import FormulaError
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope, Where
-from metamodel.formula.typed import Call, Field, Node, Param, rewrite
+from metamodel.formula.typed import Call, Field, Node, Param, Property, rewrite
 from metamodel.formula.types import BOOLEAN, Type
 from metamodel.formula.weight import weight
 from metamodel.names import did_you_mean
@@ -177,9 +177,14 @@ def _where(text: str, obj: str, names: Names, values: list[Any], faults: list[Fa
 
 
 def _path(key: str, obj: str, names: Names, faults: list[Fault], pointer: str) -> Node | None:
-    """The value at a dotted path of names (`account.name`)."""
+    """The value at a dotted path of names (`account.name`, `stage.probability`)."""
     shape, steps = names.schema.object(obj), key.split(".")
+    held: Field | None = None
+    properties: Mapping[str, Type] = {}
     for depth, step in enumerate(steps):
+        if held and step in properties and depth == len(steps) - 1:
+            kind = properties[step]
+            return names.tree(Property(shown(kind.blank(kind.nullable or bool(held.path))), held, step), obj)
         found = shape.fields.get(step) if shape else None
         if shape is None or found is None:
             known = list(shape.fields) if shape else []
@@ -191,6 +196,7 @@ def _path(key: str, obj: str, names: Names, faults: list[Fault], pointer: str) -
         if depth == len(steps) - 1:
             kind = shown(found.type.blank(found.type.nullable or depth > 0))
             return names.tree(Field(kind, tuple(steps[:-1]), shape.name, step), obj)
+        held, properties = Field(found.type, tuple(steps[:depth]), shape.name, step), found.properties
         shape = names.schema.object(found.target) if found.target else None
     return None
 

@@ -157,11 +157,7 @@ def _column(name: str, tree: Node, rights: Rights) -> ReportColumn:
 
 def _options(tree: Node, rights: Rights) -> Mapping[str, Text]:
     model, of = rights.release.model, (tree.type.of if tree.type.kind == "select" else None) or ""
-    if of in model.processes:
-        return {stage.name: stage.label for stage in model.processes[of].stages.values()}
-    if of in model.value_sets:
-        return {option.name: option.label for option in model.value_sets[of].options.values()}
-    return {}
+    return {choice.name: choice.label for choice in model.choices(of).values()}
 
 
 def _headings(

@@ -51,7 +51,8 @@ class RecordWrite:
     """A batch of 1 to N changes of one object.
 
     `rows` are field values by name. For an update each row's record is in `ids` and the version it was read at in
-    `versions` (None: whatever it is now). `reasons` are given with a stage move. `fields` asks for what is answered;
+    `versions` (None: whatever it is now). `reasons` are given with a stage move; `done` are the tasks of the stage that
+    each row says are done, or not (`{"call_held": True}`). `fields` asks for what is answered;
     `many` asks for a list. `historical` keeps given dates, owners and stages and skips the stage gate (needs the
     capability `import_historical`). `imported`: rows and fields must be such as the right to import allows, too.
     `depth` counts the workflow runs that led to this write.
@@ -63,8 +64,14 @@ class RecordWrite:
     ids: tuple[UUID, ...] = ()
     versions: tuple[int | None, ...] = ()
     reasons: tuple[str | None, ...] = ()
+    done: tuple[Mapping[str, bool], ...] = ()
     fields: tuple[str, ...] | None = None
     historical: bool = False
     imported: bool = False
     many: bool = False
     depth: int = 0
+
+    @property
+    def confirming(self) -> bool:
+        """Whether some row says that a task is done."""
+        return any(self.done)

@@ -15,6 +15,7 @@ from engine.base.errors import Fault, Refused
 from engine.base.limits import LONG_TEXT_DEFAULT, NUMBER_DIGITS, NUMBER_SCALE, TEXT_DEFAULT
 from engine.release.release import Release
 from metamodel.kinds.object import Field
+from metamodel.kinds.process import Stage
 
 EMAIL = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,190}\.[^@\s<>\".]{2,63}")
 PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]{3,28}[0-9](?: ?(?:x|ext\.?) ?[0-9]{1,6})?")
@@ -193,15 +194,9 @@ def _boolean(f: Field, release: Release) -> Callable[[Any], bool]:
 
 def _choices(f: Field, release: Release) -> tuple[Mapping[str, str], str]:
     """The codes of options that may be chosen, by name, and the names for messages."""
-    if f.type == "stage":
-        process = release.model.stage_process(f)
-        names = tuple(process.stages) if process else ()
-        owner = process.name if process else ""
-    else:
-        value_set = release.model.value_sets[f.options or ""]
-        names = tuple(option.name for option in value_set.options.values() if option.active)
-        owner = value_set.name
-    codes = release.identity["options"].get(owner, {})
+    chosen = release.model.choices(f.choice or "").values()
+    names = tuple(one.name for one in chosen if isinstance(one, Stage) or one.active)
+    codes = release.codes(f.choice or "")
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return {name: codes.get(name, name) for name in names}, shown
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from engine.plan.names import Names
 from engine.plan.planned import Join
 from engine.plan.read import Output
-from engine.release.identity import entered_at
 from engine.release.release import Release, TableRef
 from metamodel.formula.typed import Field, Node, walk
 from metamodel.kinds.common import Formula
@@ -60,10 +59,10 @@ def plan_trigger(release: Release, workflow: Workflow) -> TriggerPlan:
     """Which events of the workflow's object cause a run of it."""
     system, trigger = Names(release, None), workflow.trigger
     when = system.tree(release.model.typed[workflow.when.key], workflow.object) if workflow.when else None
-    stage = release.stage_field(workflow.object)
+    staged = release.staged(workflow.object)
     entered = None
-    if trigger.event == "stage_entered" and stage:
-        codes = release.identity["options"].get(stage[1].name, {})
+    if trigger.event == "stage_entered" and staged:
+        codes = release.codes(release.object(workflow.object).fields[staged.field].choice or "")
         entered = codes.get(trigger.stage, trigger.stage) if trigger.stage else ""
     return TriggerPlan(
         images=_images(release, workflow.object),
@@ -87,8 +86,7 @@ def plan_values(release: Release, obj: str, values: Mapping[str, Formula], prese
 
 
 def _images(release: Release, obj: str) -> Images:
-    stage = release.stage_field(obj)
-    stage_column = release.column(obj, stage[0].name) if stage else None
+    staged = release.staged(obj)
     kept = (*release.stored(obj), *release.kept(obj))
     columns = [(release.column(obj, f.name), release.column_type(obj, f.name)) for f in kept]
     return Images(
@@ -98,8 +96,8 @@ def _images(release: Release, obj: str) -> Images:
         events=release.system("_event"),
         history=release.system("_history"),
         stage_history=release.system("_stage_history"),
-        columns=(*columns, (entered_at(stage_column), "timestamptz")) if stage_column else tuple(columns),
-        stage=stage_column,
+        columns=(*columns, *staged.beside.items()) if staged else tuple(columns),
+        stage=staged.column if staged else None,
     )
 
 

@@ -5,23 +5,25 @@ All conditions of one write are judged together and answered together; the state
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.plan.access import Rights, allowed
 from engine.plan.checks import Check, record_checks
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
-from engine.plan.planned import Join, PlannedAggregate, own
+from engine.plan.planned import Join, PlannedAggregate, own, with_image
 from engine.plan.read import Output
 from engine.plan.request import Operation, RecordWrite
 from engine.plan.stages import stage_checks
 from engine.plan.upkeep import Upkeep, plan_upkeep
 from engine.release.identity import SYSTEM_COLUMNS
-from engine.release.release import Release, TableRef
+from engine.release.release import Release, Staged, TableRef
+from metamodel.formula.depends import reads
 from metamodel.formula.typed import Literal, Node
 from metamodel.formula.types import BOOLEAN, TEXT
 from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.model_schema import ModelSchema
 
 STAGE_ENTERED = "stage_entered_at"
 
@@ -45,6 +47,18 @@ class Column:
     kept: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which process each record follows: the first one whose condition holds, else the default.
+
+    `starts` are the stages that records begin in, by process. `again`: an update gives what a condition reads.
+    """
+
+    conditions: tuple[tuple[str, Node], ...]
+    starts: Mapping[str, str]
+    again: bool
+
+
 @dataclass(frozen=True)
 class WritePlan:
     """Everything that the statement needs (and, in `Check`, what its refusals say)."""
@@ -57,10 +71,14 @@ class WritePlan:
     stage_history: TableRef
     events: TableRef
     columns: tuple[Column, ...]
-    stage: str | None
+    staged: Staged | None
+    choice: Choice | None
+    confirming: bool
+    versions: Mapping[str, int]
     access: Node | None
     access_joins: tuple[Join, ...]
     raw_joins: tuple[Join, ...]
+    choice_joins: tuple[Join, ...]
     checks: tuple[Check, ...]
     check_joins: tuple[Join, ...]
     references: tuple[Reference, ...]
@@ -74,6 +92,23 @@ class WritePlan:
     queued: bool
     anchored: bool
     upkeep: tuple[Upkeep, ...]
+
+    @property
+    def moving(self) -> bool:
+        """Whether the write gives the stage."""
+        return self.staged is not None and any(c.given and c.name == self.staged.column for c in self.columns)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The columns beside the stage that the write changes."""
+        if self.staged is None:
+            return ()
+        wanted = {
+            self.staged.entered: self.moving or self.choice is not None,
+            self.staged.followed: self.choice is not None,
+            self.staged.confirmed: self.moving or self.confirming,
+        }
+        return tuple(name for name, there in wanted.items() if name and there)
 
 
 def plan_write(
@@ -89,12 +124,17 @@ def plan_write(
     allowed(rights, obj, verb)
     reader, system = Names(release, rights), Names(release, None)
     columns = tuple(_columns(release, obj, operation, given, partial, system))
-    stage = release.stage_field(obj)
+    staged = release.staged(obj)
+    choice = _choice(release, obj, operation, given, system)
     access = system.grant(rights.rows(obj, verb), obj)
-    checks = (*record_checks(request, rights, given, system), *stage_checks(request, rights, given, system))
+    again = choice is not None and choice.again
+    checks = (
+        *record_checks(request, rights, given, system), *stage_checks(request, rights, given, again, system)
+    )
     shown = tuple(Output(name, reader.field(obj, name)) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]
+    chosen = [condition for _, condition in choice.conditions] if choice else []
     return WritePlan(
         operation=operation,
         object=obj,
@@ -104,10 +144,14 @@ def plan_write(
         stage_history=release.system("_stage_history"),
         events=release.system("_event"),
         columns=columns,
-        stage=release.column(obj, stage[0].name) if stage else None,
+        staged=staged,
+        choice=choice,
+        confirming=request.confirming,
+        versions={process.name: release.version(process.name) for process in staged.processes} if staged else {},
         access=access if operation != "create" else None,
         access_joins=system.joins((access,), obj) if operation != "create" else (),
         raw_joins=system.joins((c.default for c in columns), obj),
+        choice_joins=system.joins((*chosen, *(with_image(c, "old") for c in chosen)), obj),
         checks=checks,
         check_joins=system.joins(trees, obj),
         references=tuple(references(release, obj, operation, given, reader)),
@@ -149,10 +193,27 @@ def _columns(
     return found
 
 
+def _choice(
+    release: Release, obj: str, operation: Operation, given: frozenset[str], system: Names
+) -> Choice | None:
+    staged = release.staged(obj)
+    if staged is None or not staged.followed or operation not in ("create", "update"):
+        return None
+    trees = [(process.name, release.model.typed[process.when.key]) for process in staged.processes if process.when]
+    schema = ModelSchema(release.model)
+    read = {name for _, tree in trees for owner, name in reads(tree, schema, obj).fields if owner == obj}
+    again = operation == "update" and bool(read & given)
+    if operation == "update" and not again:
+        return None
+    conditions = tuple((name, system.tree(tree, obj)) for name, tree in trees)
+    return Choice(conditions, {process.name: process.start[0] for process in staged.processes}, again)
+
+
 def _default(release: Release, obj: str, name: str, system: Names) -> Node | None:
     declared = release.object(obj).fields[name]
     if declared.default:
         return system.tree(release.model.typed[declared.default.key], obj)
-    if declared.type == "stage" and (process := release.model.stage_process(declared)):
-        return Literal(TEXT, process.start[0])
+    staged = release.staged(obj)
+    if staged and staged.field == name and not staged.followed:
+        return Literal(TEXT, staged.default.start[0])
     return Literal(BOOLEAN, False) if declared.type == "boolean" else None

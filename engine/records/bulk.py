@@ -77,4 +77,5 @@ def _part(request: RecordWrite, places: Sequence[int]) -> RecordWrite:
         ids=tuple(request.ids[n] for n in places) if request.ids else (),
         versions=tuple(request.versions[n] for n in places) if request.versions else (),
         reasons=tuple(request.reasons[n] for n in places) if request.reasons else (),
+        done=tuple(request.done[n] for n in places) if request.done else (),
     )

@@ -181,8 +181,7 @@ def picked(source: Source, row: Mapping[str, str]) -> str | None:
 
 def option_labels(release: Release, field: Field) -> dict[str, str]:
     """The options of a select or stage field by their labels; a label of several options names none of them."""
-    process = release.model.stage_process(field)
-    found = process.stages.values() if process else release.model.value_sets[field.options or ""].options.values()
+    found = release.model.choices(field.choice or "").values()
     labels: dict[str, str] = {}
     twice: set[str] = set()
     for option in found:

@@ -5,63 +5,162 @@ A move itself is a write of the stage field; this answers before it is tried, fr
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from engine.base.context import Context
-from engine.base.errors import Refused
+from engine.base.errors import Fault, Refused
 from engine.db import execute
+from engine.plan.access import Rights
+from engine.plan.criteria import Condition, conditions
+from engine.plan.names import Names
 from engine.plan.request import RecordQuery, RecordWrite
-from engine.plan.stages import open_to
-from engine.plan.write import plan_write
+from engine.plan.stages import may_move, stage_tasks
+from engine.plan.write import WritePlan, plan_write
 from engine.records.read import read_record
 from engine.records.violations import explain
-from engine.release.release import Release
+from engine.release.release import Release, Staged
 from engine.runtime import Runtime
-from engine.sql.moves import moves_statement
+from engine.sql.moves import MovesPlan, moves_statement
+from engine.sql.statement import Statement
+from metamodel.formula.typed import Node
 from metamodel.kinds.common import in_locale
+from metamodel.kinds.process import Move, Process
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    write: WritePlan
+    statement: Statement
+    conditions: Mapping[int, tuple[Condition, ...]]
+    keys: Mapping[Node, str]
 
 
 async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> dict[str, Any]:
-    """`{"stage": now, "moves": [{"to", "label", "allowed", "reason": needed, "blocked_by": [faults]}]}`.
+    """Where a record stands in its process and where it can go.
 
-    Every move that the process lists from the present stage is answered. Raises Refused "record.unknown",
-    "object.unknown", or "request.unknown" for an object without stages.
+    `{"process", "version", "stage", "entered_at", "missing": [fault], "tasks": [{"name", "label", "guidance",
+    "required", "done", "confirmed", "fill", "create"}], "moves": [{"to", "label", "way", "allowed", "reason": needed,
+    "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer, rule, detail` and, where a condition is
+    not met, `unmet`: for each part of it that has to hold `{"condition", "any": [{"of", "is", "must", "be"}]}`. Every
+    move that the process lists from the present stage is answered; `missing` is what the present stage asks for.
+
+    Raises Refused "record.unknown", "object.unknown", or "request.unknown" for an object without stages.
     """
-    stage = release.stage_field(obj) if obj in release.model.objects else None
+    staged = release.staged(obj) if obj in release.model.objects else None
     rights = rt.rights(ctx.actor, release)
-    if stage is None:
+    if staged is None or staged.field not in rights.readable(obj):
         await read_record(rt, ctx, release, RecordQuery(object=obj, single=True, fields=("id",)), record)
         raise Refused("request.unknown", f"records of {obj} have no stages")
-    field, process = stage
-    found = await read_record(rt, ctx, release, RecordQuery(object=obj, single=True, fields=(field.name,)), record)
-    now = msgspec.json.decode(found.body)[field.name]
-    listed: dict[str, list[Any]] = {}
+    asked = tuple(f"{staged.field}{part}" for part in ("", ".process", ".entered_at"))
+    found = await read_record(rt, ctx, release, RecordQuery(object=obj, single=True, fields=asked), record)
+    now, name, entered = (msgspec.json.decode(found.body)[key] for key in asked)
+    process = next((p for p in staged.processes if p.name == name), staged.default)
+    answer = {"process": name, "version": release.version(process.name), "stage": now, "entered_at": entered}
+    listed: dict[str, list[Move]] = {}
     for move in process.moves:
         if move.source == now:
             listed.setdefault(move.target, []).append(move)
-    if not listed or not rights.allows(obj, "edit"):
-        return {"stage": now, "moves": []}
-    request = RecordWrite(object=obj, operation="update")
-    plan = plan_write(request, rights, frozenset({field.name}), frozenset(), ("id",))
-    statement = moves_statement(plan, list(listed), rt.collation)
+    if now not in process.stages or not rights.allows(obj, "edit"):
+        return answer | {"missing": [], "tasks": [], "moves": []}
+    key = (release, ctx.actor.roles, ctx.actor.operator, obj, "moves", process.name, now)
+    prepared = rt.statements.get(key, lambda: _prepare(rt, rights, obj, staged, process, now, [now, *listed]))
+    statement = prepared.statement
     body, _ = await execute.read(rt.reads, release.role, statement.text, statement.arguments(ctx, (), id=record))
-    if body is None:
-        return {"stage": now, "moves": []}
-    judged = dict(msgspec.json.decode(body))
-    answer = []
-    for target, choices in listed.items():
-        faults = explain(release, plan, [(0, judged.get(target, []))], ctx.locale, many=False)
-        move = next((m for m in choices if open_to(m, rights)), choices[0])
-        answer.append({
+    judged = {target: rest for target, *rest in msgspec.json.decode(body)} if body else {}
+    if not judged:
+        return answer | {"missing": [], "tasks": [], "moves": []}
+    told = _Told(release, prepared, staged, ctx.locale)
+    return answer | {
+        "missing": told.faults(judged[now]),
+        "tasks": told.tasks(process, now, judged[now][2]),
+        "moves": [told.move(process, now, choices, rights, judged[target]) for target, choices in listed.items()],
+    }
+
+
+def _prepare(
+    rt: Runtime, rights: Rights, obj: str, staged: Staged, process: Process, now: str, targets: Sequence[str]
+) -> _Prepared:
+    release = rights.release
+    request = RecordWrite(object=obj, operation="update")
+    write = plan_write(request, rights, frozenset({staged.field}), frozenset(), ("id",))
+    system, reader = Names(release, None), rt.names(rights, release)
+    tasks = stage_tasks(request, rights, system, staged, process.stages[now])
+    split = {
+        number: conditions(check.formula, obj, rights, system, reader, staged.field)
+        for number, check in enumerate(write.checks) if check.formula
+    }
+    leaves = [leaf for parts in split.values() for part in parts for leaf in part.leaves]
+    nodes = dict.fromkeys(node for leaf in leaves for node in (leaf.value, leaf.bound) if node is not None)
+    keys = {node: str(number) for number, node in enumerate(nodes)}
+    tests = [(f"task {name}", tree) for name, tree in tasks]
+    tests += [(f"{number} {n}", part.holds) for number, parts in split.items() for n, part in enumerate(parts)]
+    joins = dict.fromkeys((*write.check_joins, *system.joins((t for _, t in tests), obj), *reader.joins(nodes, obj)))
+    ordered = tuple(sorted(joins, key=lambda join: len(join.path)))
+    plan = MovesPlan(write, targets, tests, [(keys[node], node) for node in nodes], ordered)
+    return _Prepared(write, moves_statement(plan, rt.collation), split, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the numbers of one record mean, in words of a locale."""
+
+    release: Release
+    prepared: _Prepared
+    staged: Staged
+    locale: str
+
+    def faults(self, judged: Sequence[Any]) -> list[dict[str, Any]]:
+        """What is broken, with the parts of conditions that are not met."""
+        broken, values, held = judged
+        found = []
+        for number in broken:
+            for fault in explain(self.release, self.prepared.write, [(0, [number])], self.locale, many=False):
+                parts = enumerate(self.prepared.conditions.get(number, ()))
+                unmet = [self.condition(part, values) for n, part in parts if not held.get(f"{number} {n}")]
+                found.append(_fault(fault) | ({"unmet": unmet} if unmet else {}))
+        return found
+
+    def condition(self, condition: Condition, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {"condition": condition.text, "any": [
+            {"of": leaf.of, "must": leaf.must, "be": leaf.be}
+            | ({"is": values.get(self.prepared.keys[leaf.value])} if leaf.value is not None else {})
+            | ({"bound": values.get(self.prepared.keys[leaf.bound])} if leaf.bound is not None else {})
+            for leaf in condition.leaves
+        ]}  # fmt: skip
+
+    def tasks(self, process: Process, now: str, done: Mapping[str, bool]) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": task.name, "label": in_locale(task.label, self.locale),
+                "guidance": in_locale(task.guidance, self.locale), "required": task.required,
+                "done": bool(done.get(f"task {task.name}")), "confirmed": task.confirmed, "fill": task.fields,
+                "create": task.relation,
+            }
+            for task in process.stages[now].tasks.values()
+        ]
+
+    def move(
+        self, process: Process, now: str, choices: Sequence[Move], rights: Rights, judged: Sequence[Any]
+    ) -> dict[str, Any]:
+        target = choices[0].target
+        faults = self.faults(judged)
+        move = next((m for m in choices if may_move(m, rights) is not False), choices[0])
+        reasons = self.release.model.value_sets[move.reasons].options.values() if move.reasons else ()
+        return {
             "to": target,
-            "label": in_locale(process.stages[target].label, ctx.locale),
+            "label": in_locale(process.stages[target].label, self.locale),
+            "way": process.way(now, target),
             "allowed": not faults,
             "reason": move.reason,
-            "blocked_by": [
-                {"code": f.code, "pointer": f.pointer, "rule": f.rule, "detail": f.detail} for f in faults
-            ],
-        })
-    return {"stage": now, "moves": answer}
+            "reasons": [{"name": o.name, "label": in_locale(o.label, self.locale)} for o in reasons if o.active],
+            "blocked_by": faults,
+        }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {"code": fault.code, "pointer": fault.pointer, "rule": fault.rule, "detail": fault.detail}

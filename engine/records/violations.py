@@ -28,6 +28,9 @@ _TEXTS = {
         "stage.guard": "the condition for moving to {message} is not met",
         "stage.reason": "a reason is needed for moving to {message}",
         "stage.period": "the period for moving to {message} is over",
+        "stage.process": "the process {message} has no such stage",
+        "stage.task": "the task is still to be done: {message}",
+        "stage.task_unknown": "there is no task {message} to confirm in this stage",
     },
     "zh": {
         "record.required": "{field}为必填项",
@@ -45,6 +48,9 @@ _TEXTS = {
         "stage.guard": "不满足推进到“{message}”的条件",
         "stage.reason": "推进到“{message}”需要说明原因",
         "stage.period": "推进到“{message}”的期限已过",
+        "stage.process": "流程“{message}”没有这个阶段",
+        "stage.task": "尚有任务未完成：{message}",
+        "stage.task_unknown": "本阶段没有可确认的任务“{message}”",
     },
 }
 """What is said of each code; rules and criteria bring their own messages."""

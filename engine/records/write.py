@@ -121,6 +121,7 @@ async def _by_fields(
                 ids=tuple(request.ids[n] for n in members),
                 versions=tuple(request.versions[n] for n in members) if request.versions else (),
                 reasons=tuple(request.reasons[n] for n in members) if request.reasons else (),
+                done=tuple(request.done[n] for n in members) if request.done else (),
             )
             try:
                 async with atomic(inner):
@@ -164,6 +165,13 @@ def _converted(
     for n, row in enumerate(request.rows):
         writable = {name: value for name, value in row.items() if name not in refused_names} if refused_names else row
         rows.append(convert_row(writable, known, n if many else None, faults))
+    staged = release.staged(request.object)
+    for n, done in enumerate(request.done):
+        unknown = [name for name in done if staged is None or name not in staged.tasks]
+        faults += [
+            Fault("stage.task_unknown", f'there is no task "{name}" that is confirmed', row=n if many else None)
+            for name in unknown
+        ]
     if faults:
         raise _invalid(faults)
     return rows, [name for name in names if name not in extra]
@@ -189,6 +197,9 @@ def _payload(
             made["_version"] = request.versions[n]
         if request.reasons and request.reasons[n]:
             made["_reason"] = request.reasons[n]
+        if request.confirming:
+            made["_done"] = [name for name, done in request.done[n].items() if done]
+            made["_undone"] = [name for name, done in request.done[n].items() if not done]
         if partial:
             made["_absent"] = [columns[name] for name in partial if name not in row]
         out.append(made)
@@ -201,7 +212,7 @@ def _prepare(
     actor = ctx.actor
     key = (
         release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
-        request.historical, request.imported, request.many,
+        request.historical, request.imported, request.many, request.confirming,
     )
 
     def make() -> _Prepared:

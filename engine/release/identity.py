@@ -1,8 +1,9 @@
 """Stable ids and physical names: made once, from the first name a thing had, and never changed.
 
 The identity map is plain data, kept with every release: `{"objects": {name: {"id", "table", "fields":
-{name: {"id", "column"}}}}, "options": {set: {option: code}}}`. A rename changes a key of the map only. The entry of a
-roll-up that is kept in a column also holds the column's `type`, and `filled`, which names what every row holds there.
+{name: {"id", "column"}}}}, "options": {set: {option: code}}, "processes": {name: {"version", "print"}}}`. A rename
+changes a key of the map only. The entry of a roll-up that is kept in a column also holds the column's `type`, and
+`filled`, which names what every row holds there. A process gets its next version when what it demands changes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.model import Model
 
 Identity = Mapping[str, Any]
@@ -62,8 +62,8 @@ def extend(identity: Identity | None, model: Model) -> Identity:
                 column = field.name if field.system else _free(field.name, columns)
                 entry["fields"][field.name] = {"id": _stable(obj.name, field.name), "column": column}
                 columns.add(column)
-                if FIELD_TYPES[field.type].column and field.type == "stage":
-                    columns.add(entered_at(column))
+                if field.type == "stage":
+                    columns |= {entered_at(column), followed(column), confirmed(column)}
             if field.stored and field.formula:
                 type_ = VALUE_TYPES[model.typed[field.formula.key].type.kind]
                 entry["fields"][field.name] = _typed_column(entry["fields"][field.name], field.name, type_, columns)
@@ -74,7 +74,12 @@ def extend(identity: Identity | None, model: Model) -> Identity:
     for process in model.processes.values():
         codes = options.setdefault(process.name, {})
         codes.update({name: name for name in process.stages if name not in codes})
-    return {"objects": objects, "options": options}
+    versions = dict(known.get("processes", {}))
+    for process in model.processes.values():
+        held = versions.get(process.name, {"version": 0, "print": ""})
+        if held["print"] != (made := process.print):
+            versions[process.name] = {"version": held["version"] + 1, "print": made}
+    return {"objects": objects, "options": options, "processes": versions}
 
 
 def _typed_column(entry: Mapping[str, Any], name: str, type_: str, taken: set[str]) -> Mapping[str, Any]:
@@ -89,6 +94,16 @@ def _typed_column(entry: Mapping[str, Any], name: str, type_: str, taken: set[st
 def entered_at(stage_column: str) -> str:
     """The column beside a stage column that holds when the stage was entered."""
     return f"{stage_column}__entered_at"
+
+
+def followed(stage_column: str) -> str:
+    """The column beside a stage column with several processes that holds which one the record follows."""
+    return f"{stage_column}__process"
+
+
+def confirmed(stage_column: str) -> str:
+    """The column beside a stage column that holds the tasks of the present stage that a person said were done."""
+    return f"{stage_column}__done"
 
 
 def index_name(table: str, columns: Iterable[str], suffix: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.release import identity
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
-from metamodel.kinds.process import Process
+from metamodel.kinds.process import Process, Stage
 from metamodel.load import from_data
 from metamodel.model import Model
 
@@ -23,6 +23,55 @@ class TableRef:
 
     schema: str
     name: str
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A stage field by its name and column, with the processes of which a record follows one."""
+
+    field: str
+    column: str
+    processes: tuple[Process, ...]
+
+    @property
+    def default(self) -> Process:
+        """The process of the records that no other takes, and of those that say nothing of theirs."""
+        return self.processes[-1]
+
+    @property
+    def entered(self) -> str:
+        """The column that holds when the stage was entered."""
+        return identity.entered_at(self.column)
+
+    @property
+    def followed(self) -> str | None:
+        """The column that holds which process the record follows, where there are several."""
+        return identity.followed(self.column) if len(self.processes) > 1 else None
+
+    @cached_property
+    def tasks(self) -> frozenset[str]:
+        """The tasks that are done by a person's word."""
+        stages = (stage for process in self.processes for stage in process.stages.values())
+        return frozenset(task.name for stage in stages for task in stage.tasks.values() if task.confirmed)
+
+    @property
+    def confirmed(self) -> str | None:
+        """The column that holds which of these tasks of the present stage are done, where there are any."""
+        return identity.confirmed(self.column) if self.tasks else None
+
+    @property
+    def beside(self) -> Mapping[str, str]:
+        """The columns beside the stage's own, with their types."""
+        found = {self.entered: "timestamptz", self.followed: "text", self.confirmed: "text[]"}
+        return {column: type_ for column, type_ in found.items() if column}
+
+    @cached_property
+    def stages(self) -> Mapping[str, Stage]:
+        """The stages of all processes; of one that is in several that of the first."""
+        found: dict[str, Stage] = {}
+        for process in self.processes:
+            found = {**process.stages, **found}
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +106,29 @@ class Release:
     def object(self, name: str) -> Object:
         return self.model.objects[name]
 
-    def stage_field(self, obj: str) -> tuple[Field, Process] | None:
-        """The object's stage field with its process, if it has one."""
-        return self._stage_fields.get(obj)
+    def staged(self, obj: str) -> Staged | None:
+        """The object's stage field with its processes, if it has one."""
+        return self._staged.get(obj)
 
     @cached_property
-    def _stage_fields(self) -> dict[str, tuple[Field, Process]]:
+    def _staged(self) -> dict[str, Staged]:
         return {
-            o.name: (f, process)
+            o.name: Staged(f.name, self.column(o.name, f.name), processes)
             for o in self.model.objects.values()
             for f in o.fields.values()
-            if f.type == "stage" and (process := self.model.stage_process(f))
+            if f.type == "stage" and (processes := self.model.processes_of(f))
         }
+
+    def version(self, process: str) -> int:
+        """How many times what the process demands was changed, and once for its beginning."""
+        return int(self.identity["processes"][process]["version"])
+
+    def codes(self, choice: str) -> Mapping[str, str]:
+        """The codes in columns of the options or stages that `Field.choice` names, by their names."""
+        known = self.identity["options"]
+        if choice in known:
+            return dict(known[choice])
+        return {name: code for process in choice.split("/") for name, code in known.get(process, {}).items()}
 
     @cached_property
     def watched(self) -> frozenset[str]:

@@ -85,10 +85,14 @@ def history_statement(plan: HistoryPlan, collation: str | None) -> Statement:
 def stage_history_statement(plan: HistoryPlan) -> Statement:
     """Stages of the record in slot `id`, oldest first, as one JSON array; needs the stage fields to be readable."""
     h = qualified(plan.stage_history).alias("h")
-    names = ("field", "stage", "previous", "entered_at", "left_at", "actor", "reason", "door")
+    names = ("field", "process", "process_version", "stage", "previous", "entered_at", "left_at", "seconds", "actor",
+             "reason", "door")
+    left = func.coalesce(of(h, "left_at", DateTime(timezone=True)), slot("now", DateTime(timezone=True)))
+    lasted = func.extract("epoch", left - of(h, "entered_at", DateTime(timezone=True)))
+    told = {name: of(h, name, Text()) for name in names} | {"seconds": cast(func.floor(lasted), BigInteger())}
     readable = _texts([column for column, _, condition in plan.fields if condition is None])
     listed = (
-        select(*(of(h, name, Text()).label(name) for name in names))
+        select(*(value.label(name) for name, value in told.items()))
         .select_from(h)
         .where(
             of(h, "object", Text()) == constant(plan.object), of(h, "record", Uuid()) == slot("id", Uuid()),

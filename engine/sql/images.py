@@ -18,13 +18,17 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause
 
-from engine.plan.write import Column, WritePlan
-from engine.release.identity import SYSTEM_COLUMNS, entered_at
+from engine.plan.planned import Image, with_image
+from engine.plan.stages import CONFIRMED, SAID
+from engine.plan.write import Choice, Column, WritePlan
+from engine.release.identity import SYSTEM_COLUMNS
+from engine.release.release import Staged
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
@@ -41,6 +45,8 @@ def raw_rows(plan: WritePlan) -> CTE:
     fields: list[Any] = [column("_ord", Integer()), column("id", Uuid()), column("_version", BigInteger()),
               column("_reason", Text()), column("_absent", ARRAY(Text()))]
     fields += [column(name, COLUMN_TYPES[SYSTEM_COLUMNS[name]]) for name in given_system(plan)]
+    if plan.confirming:
+        fields += [column("_done", ARRAY(Text())), column("_undone", ARRAY(Text()))]
     if plan.historical:
         fields.append(column(ENTERED, DateTime(timezone=True)))
     fields += [column(c.name, COLUMN_TYPES[c.type]) for c in plan.columns if c.given]
@@ -63,8 +69,8 @@ def all_columns(plan: WritePlan) -> dict[str, str]:
     types = dict(SYSTEM_COLUMNS)
     for c in plan.columns:
         types[c.name] = c.type
-        if c.name == plan.stage:
-            types[entered_at(c.name)] = "timestamptz"
+        if plan.staged and c.name == plan.staged.column:
+            types |= plan.staged.beside
     return types
 
 
@@ -117,9 +123,72 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
             if c.given else of(old, c.name, COLUMN_TYPES[c.type]) for c in plan.columns
         }
     made |= system | values
-    if plan.stage:
-        made[entered_at(plan.stage)] = _entered(plan, raw, old, values[plan.stage], system["created_at"])
-    return materialized(select(*(value.label(name) for name, value in made.items())).select_from(source).cte("new"))
+    if plan.staged:
+        made |= _beside_stage(plan, plan.staged, raw, old, values[plan.staged.column], system["created_at"])
+    rows_made = select(*(value.label(name) for name, value in made.items())).select_from(source)
+    if plan.choice is None:
+        return materialized(rows_made.cte("new"))
+    return _following(plan, plan.choice, environment, materialized(rows_made.cte("made")), old)
+
+
+def _beside_stage(
+    plan: WritePlan, staged: Staged, raw: CTE, old: CTE | None, stage: ColumnElement[Any], created: ColumnElement[Any]
+) -> dict[str, ColumnElement[Any]]:
+    """What stands beside the stage: when it was entered, the process (as before) and the tasks that are done."""
+    made = {staged.entered: _entered(plan, staged, raw, old, stage, created)}
+    if staged.followed:
+        made[staged.followed] = cast(null(), Text()) if old is None else of(old, staged.followed, Text())
+    if staged.confirmed:
+        texts = ARRAY(Text())
+        done: ColumnElement[Any] = cast(null(), texts) if old is None else of(old, staged.confirmed, texts)
+        if plan.confirming:
+            done = _said_done(done, of(raw, "_done", texts), of(raw, "_undone", texts))
+            made[SAID] = func.array_cat(of(raw, "_done", texts), of(raw, "_undone", texts), type_=texts)
+        made[CONFIRMED] = done
+        if old is not None:
+            done = case((stage.is_distinct_from(of(old, staged.column, Text())), cast(null(), texts)), else_=done)
+        made[staged.confirmed] = done
+    return made
+
+
+def _said_done(
+    before: ColumnElement[Any], done: ColumnElement[Any], undone: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    """The tasks that are done after some were said to be, and others not to be."""
+    name = func.unnest(func.array_cat(before, done, type_=ARRAY(Text()))).column_valued("name")
+    there = select(name).distinct().where(func.coalesce(name != func.all(undone), true())).order_by(name)
+    return func.array(there.scalar_subquery(), type_=ARRAY(Text()))
+
+
+def _following(plan: WritePlan, choice: Choice, environment: Environment, made: CTE, old: CTE | None) -> CTE:
+    """The rows with the process that each follows, and those that are created without a stage in its first one."""
+    staged = plan.staged
+    assert staged is not None and staged.followed is not None
+    images: dict[Image, FromClause] = {"new": made} if old is None else {"new": made, "old": old}
+    trees = [condition for _, condition in choice.conditions]
+    seen = trees if old is None else [*trees, *(with_image(tree, "old") for tree in trees)]
+    joins = [join for join in plan.choice_joins if old is not None or join.image == "new"]
+    rows = frame(environment, images, joins, seen, source=with_old(made, old))
+
+    def first(image: Image) -> ColumnElement[Any]:
+        conditions = [(name, with_image(tree, image)) for name, tree in choice.conditions]
+        tests = [(expression.condition(tree, rows.row), constant(name)) for name, tree in conditions]
+        return case(*tests, else_=constant(staged.default.name))
+
+    process = first("new")
+    changed: dict[str, ColumnElement[Any]] = {}
+    if old is None:
+        begins = case({constant(name): constant(start) for name, start in choice.starts.items()}, value=process)
+        changed[staged.column] = func.coalesce(of(made, staged.column, Text()), begins)
+    else:
+        kept = of(old, staged.followed, Text())
+        switched = process.is_distinct_from(first("old"))
+        process = case((switched, process), else_=kept)
+        entered = of(made, staged.entered, DateTime(timezone=True))
+        changed[staged.entered] = case((switched, slot("now", DateTime(timezone=True))), else_=entered)
+    changed[staged.followed] = process
+    columns = [changed.get(c.name, c).label(c.name) for c in made.c]
+    return materialized(select(*columns).select_from(rows.source).cte("new"))
 
 
 def _changed_system(plan: WritePlan, raw: CTE, old: CTE) -> dict[str, ColumnElement[Any]]:
@@ -157,15 +226,14 @@ def _partial(c: Column, raw: CTE, given: ColumnElement[Any], otherwise: ColumnEl
 
 
 def _entered(
-    plan: WritePlan, raw: CTE, old: CTE | None, stage: ColumnElement[Any], created: ColumnElement[Any]
+    plan: WritePlan, staged: Staged, raw: CTE, old: CTE | None, stage: ColumnElement[Any], created: ColumnElement[Any]
 ) -> ColumnElement[Any]:
-    assert plan.stage
     given = of(raw, ENTERED, DateTime(timezone=True)) if plan.historical else None
     if old is None:
         return created if given is None else func.coalesce(given, created)
     now = slot("now", DateTime(timezone=True))
-    moved = stage.is_distinct_from(of(old, plan.stage, Text()))
-    kept = of(old, entered_at(plan.stage), DateTime(timezone=True))
+    moved = stage.is_distinct_from(of(old, staged.column, Text()))
+    kept = of(old, staged.entered, DateTime(timezone=True))
     return case((moved, now if given is None else func.coalesce(given, now)), else_=kept)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -17,7 +17,9 @@ from sqlalchemy import (
     column,
     func,
     insert,
+    literal,
     null,
+    or_,
     select,
     table,
     true,
@@ -27,8 +29,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
 
 from engine.plan.write import WritePlan
-from engine.release.identity import entered_at
-from engine.release.release import TableRef
+from engine.release.release import Staged, TableRef
 from engine.sql.columns import COLUMN_TYPES, constant, json_object, of
 from engine.sql.images import with_old
 from engine.sql.judging import passed
@@ -57,7 +58,9 @@ def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
 def _logged(plan: WritePlan) -> dict[str, str]:
     if plan.operation in ("delete", "restore"):
         return {"deleted_at": "timestamptz"}
-    named = {c.name: c.type for c in plan.columns if c.given or (plan.operation == "create" and not c.kept)}
+    told = {plan.staged.followed, plan.staged.confirmed if plan.confirming else None} if plan.staged else set()
+    named = {name: plan.staged.beside[name] for name in plan.beside if name in told} if plan.staged else {}
+    named |= {c.name: c.type for c in plan.columns if c.given or (plan.operation == "create" and not c.kept)}
     return named | {"owner": "uuid"}
 
 
@@ -74,17 +77,22 @@ def _about(plan: WritePlan, new: CTE) -> dict[str, ColumnElement[Any]]:
 
 def stage_history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> list[CTE]:
     """A row of stage history for each stage entered, and the end of the one that was left."""
-    if plan.stage is None or not (old is None or plan.stage in [c.name for c in plan.columns if c.given]):
+    staged, again = plan.staged, plan.choice is not None and plan.choice.again
+    if staged is None or not (old is None or again or plan.moving):
         return []
-    stage, entered = of(new, plan.stage, Text()), of(new, entered_at(plan.stage), DateTime(timezone=True))
-    previous = cast(null(), Text()) if old is None else of(old, plan.stage, Text())
+    stage, entered = of(new, staged.column, Text()), of(new, staged.entered, DateTime(timezone=True))
+    previous = cast(null(), Text()) if old is None else of(old, staged.column, Text())
+    process = _process(staged, new)
     about = _about(plan, new)
     entry: dict[str, ColumnElement[Any]] = {
-        "object": about["object"], "record": about["record"], "field": constant(plan.stage),
-        "stage": stage, "previous": previous, "entered_at": entered, "actor": about["actor"],
+        "object": about["object"], "record": about["record"], "field": constant(staged.column),
+        "process": process, "process_version": _version(plan.versions, process), "stage": stage,
+        "previous": previous, "entered_at": entered, "actor": about["actor"],
         "reason": of(new, "_reason", Text()), "door": slot("door", Text()),
     }
     moved = stage.is_distinct_from(previous)
+    if again and old is not None:
+        moved = or_(moved, process.is_distinct_from(_process(staged, old)))
     found = [_log(plan.stage_history, entry, with_old(new, old), gate, moved).cte("entered")]
     if old is not None:
         log = into(plan.stage_history, ["object", "record", "field", "left_at", "entered_at"])
@@ -94,6 +102,20 @@ def stage_history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> list
         )
         found.append(left.cte("left_stage"))
     return found
+
+
+def _process(staged: Staged, rows: CTE) -> ColumnElement[Any]:
+    """The process that a row follows."""
+    if staged.followed is None:
+        return constant(staged.default.name)
+    return func.coalesce(of(rows, staged.followed, Text()), constant(staged.default.name))
+
+
+def _version(versions: Mapping[str, int], process: ColumnElement[Any]) -> ColumnElement[Any]:
+    told = {name: literal(number, BigInteger(), literal_execute=True) for name, number in versions.items()}
+    if len(told) == 1:
+        return next(iter(told.values()))
+    return case({constant(name): number for name, number in told.items()}, value=process)
 
 
 def events(plan: WritePlan, new: CTE, gate: CTE) -> CTE:

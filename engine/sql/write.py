@@ -36,7 +36,6 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.selectable import CTE
 
 from engine.plan.write import WritePlan
-from engine.release.identity import entered_at
 from engine.release.release import TableRef
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, of, qualified
@@ -81,7 +80,7 @@ def _written(plan: WritePlan, new: CTE, gate: CTE) -> CTE:
         rows = select(*columns).select_from(new.join(gate, true())).where(passed(gate))
         return insert(into(plan.table, types)).from_select(list(types), rows).cte("written")
     changed = [c.name for c in plan.columns if c.given]
-    changed += [entered_at(plan.stage)] if plan.stage in changed and plan.stage else []
+    changed += plan.beside
     changed += ["version", "owner", "modified_at", "modified_by", "deleted_at", "deleted_batch"]
     if plan.historical:
         changed += ["created_at", "created_by"]

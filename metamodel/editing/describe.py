@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metamodel.formula.service import Described, Describer
 from metamodel.kinds.common import in_locale
+from metamodel.kinds.process import Stage
 from metamodel.model import Model
 
 
@@ -16,11 +17,9 @@ def describer(model: Model, locale: str = "en") -> Describer:
             return Described(in_locale(f.label, locale), in_locale(f.help, locale))
         if kind == "child" and name in model.children.get(owner, {}):
             return Described(in_locale(model.objects[model.children[owner][name].object].plural, locale))
-        if kind == "option" and owner in model.processes and name in model.processes[owner].stages:
-            stage = model.processes[owner].stages[name]
-            return Described(in_locale(stage.label, locale), in_locale(stage.guidance, locale))
-        if kind == "option" and owner in model.value_sets and name in model.value_sets[owner].options:
-            return Described(in_locale(model.value_sets[owner].options[name].label, locale))
+        if kind == "option" and (chosen := model.choices(owner).get(name)):
+            guidance = in_locale(chosen.guidance, locale) if isinstance(chosen, Stage) else ""
+            return Described(in_locale(chosen.label, locale), guidance)
         return Described()
 
     return describe

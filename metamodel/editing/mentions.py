@@ -93,7 +93,7 @@ def _granted(body: Body) -> str:
 def _entered(body: Body) -> str:
     """The process whose stage the trigger names: that of the object, the one with the stage first."""
     owner = body.model.objects.get(_of_workflow(body))
-    governed = [p for f in owner.fields.values() if (p := body.model.stage_process(f))] if owner else []
+    governed = [p for f in owner.fields.values() for p in body.model.processes_of(f)] if owner else []
     stage = body.text("trigger", "stage")
     return next((p.name for p in governed if stage in p.stages), governed[0].name if governed else "")
 
@@ -106,6 +106,7 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("fields.*@", "field", itself, True),
         ("fields.*.to", "object", nothing, False),
         ("fields.*.process", "process", nothing, False),
+        ("fields.*.process.*", "process", nothing, False),
         ("fields.*.options", "value_set", nothing, False),
         ("fields.*.options.*@", "option", _inline, True),
         ("fields.*.reverse", "child", _target, True),
@@ -118,10 +119,13 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("stages.*@", "option", itself, True),
         ("stages.*.required.*", "field", _of_process, False),
         ("stages.*.read_only.*", "field", _of_process, False),
+        ("stages.*.tasks.*.fill.*", "field", _of_process, False),
+        ("stages.*.tasks.*.create", "child", _of_process, False),
         ("moves.*.from", "option", itself, False),
         ("moves.*.from.*", "option", itself, False),
         ("moves.*.to", "option", itself, False),
         ("moves.*.by.*", "role", nothing, False),
+        ("moves.*.reason", "value_set", nothing, False),
     ),
     "report": (("object", "object", nothing, False),),
     "role": (

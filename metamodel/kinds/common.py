@@ -42,4 +42,4 @@ class Formula:
     text: str
     key: str
     blanks: Blanks = "blank"
-    at: TextPlace | None = field(default=None, compare=False)
+    at: TextPlace | None = field(default=None, compare=False, repr=False)

@@ -13,7 +13,8 @@ from metamodel.kinds.common import Formula, Text
 class Field:
     """A field of any type; what a type does not use is None (`kinds/field_types.py` says which type takes what).
 
-    `to` is the object that a lookup or a user field refers to.
+    `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
+    record follows the first one whose `when` holds.
     """
 
     name: str
@@ -34,10 +35,15 @@ class Field:
     to: str | None = None
     reverse: str | None = None
     on_delete: str | None = None
-    process: str | None = None
+    processes: tuple[str, ...] = ()
     format: str | None = None
     formula: Formula | None = None
     system: bool = False
+
+    @property
+    def choice(self) -> str | None:
+        """The name of what the field chooses from: a value set, or the stages of its processes."""
+        return self.options or "/".join(self.processes) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

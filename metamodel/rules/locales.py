@@ -17,6 +17,7 @@ COLLECTIONS = frozenset(
         "measures",
         "entry",
         "exit",
+        "tasks",
         "objects",
         "options",
         "object",

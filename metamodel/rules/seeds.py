@@ -69,10 +69,8 @@ def _record(
 def _wrong(model: Model, f: Field, value: Any) -> str | None:
     """Why the field can not take the value; None where it can."""
     if f.type in ("select", "multi_select", "stage"):
-        process = model.stage_process(f)
-        found = model.value_sets.get(f.options or "")
-        known = process.stages if process else found.options if found else None
-        missing = [v for v in (value if isinstance(value, list) else [value]) if known is not None and v not in known]
+        known = model.choices(f.choice or "")
+        missing = [v for v in (value if isinstance(value, list) else [value]) if known and v not in known]
         return f'there is no option "{missing[0]}"' if missing else None
     if f.type in _FORMS and not _FORMS[f.type](value):
         return f'"{value}" is not a value of the type {f.type}'

@@ -27,7 +27,7 @@ def check(model: Model, at: Places, issues: Collector) -> None:
             find_stage(process, source, (*path, "from"), at, issues)
             find_stage(process, target, (*path, "to"), at, issues)
             before = taken.setdefault((source, target), set())
-            if source == target or EVERYBODY in before or (by and before >= set(by)):
+            if source == target or EVERYBODY in before or (by and before >= by):
                 what = "leads nowhere" if source == target else "is listed twice"
                 issues.add(
                     "M224",
@@ -35,15 +35,15 @@ def check(model: Model, at: Places, issues: Collector) -> None:
                     at.value(*path, "to"),
                     "remove it",
                 )
-            before |= set(by) or {EVERYBODY}
+            before |= by or {EVERYBODY}
 
 
-def listed_moves(process: Process, at: Places) -> Iterator[tuple[int, str, str, tuple[str, ...]]]:
-    """Each move and its roles with the index under which the file lists it: one entry may leave several stages."""
+def listed_moves(process: Process, at: Places) -> Iterator[tuple[int, str, str, frozenset[str]]]:
+    """Each move and for whom it is with the index under which the file lists it: one entry may leave several stages."""
     written = find(at.tree, ("process", process.name, "moves"))
     entries = written.plain() if written else []
     moves = iter(process.moves)
     for index, entry in enumerate(entries):
         for _ in [entry["from"]] if isinstance(entry["from"], str) else entry["from"]:
             move = next(moves)
-            yield index, move.source, move.target, move.by
+            yield index, move.source, move.target, frozenset((*move.by, move.who.text) if move.who else move.by)

@@ -50,7 +50,7 @@ def _trigger(
                 "name a field that is written",
             )
     if trigger.event == "stage_entered":
-        processes = [process for f in owner.fields.values() if (process := model.stage_process(f))]
+        processes = [process for f in owner.fields.values() for process in model.processes_of(f)]
         if not processes and not any(f.type == "stage" for f in owner.fields.values()):
             issues.add(
                 "M225",

@@ -15,6 +15,7 @@ _MAPPING = "tests/importing/test_mapping.py::"
 _IMPORT = "tests/importing/test_import.py::"
 _RUNS = "tests/automation/test_workflows.py::"
 _ACCESS = "tests/engine/test_access.py::"
+_PROCESSES = "tests/engine/test_processes.py::"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
 _DECLARED = "tests/engine/test_declared.py::"
@@ -151,6 +152,15 @@ LEDGER: dict[str, str] = {
         for side, how in (("entry", "on_entering"), ("exit", "forward"))
         for path in ("", ".*.message", ".*.valid_when")
     },
+    "process.stages.*.forecast": f"{_PROCESSES}test_properties_of_stages_hang_on_the_process",
+    "process.stages.*.tasks": f"{_PROCESSES}test_required_tasks_keep_a_record_from_going_on",
+    **{
+        f"process.stages.*.tasks.*.{path}": f"{_PROCESSES}test_required_tasks_keep_a_record_from_going_on"
+        for path in ("fill", "create", "done_when", "required")
+    },
+    **{f"process.stages.*.tasks.*.{path}": f"{_PROCESSES}test_moves_tell_the_tasks" for path in ("label", "guidance")},
+    "process.when": f"{_PROCESSES}test_the_first_process_whose_condition_holds_is_followed",
+    "process.moves[].who": f"{_PROCESSES}test_who_may_move",
     "process.moves": _CHOSEN,
     **{f"process.moves[].{path}": _CHOSEN for path in ("by", "reason", "to", "when")},
     "process.moves[].within": f"{_STAGES}test_moves_within_a_period",

@@ -157,7 +157,7 @@ def test_old_is_known_to_rules_and_not_to_fields(tmp_path: Path) -> None:
         (Field(name="a", type="select", label={}, help={}, options="set"), Type("select", of="set")),
         (Field(name="a", type="multi_select", label={}, help={}, options="set"), Type("list", of="set")),
         (Field(name="a", type="lookup", label={}, help={}, to="item"), Type("reference", of="item")),
-        (Field(name="a", type="stage", label={}, help={}, process="life"), Type("select", nullable=False, of="life")),
+        (Field(name="a", type="stage", label={}, help={}, processes=("life",)), Type("select", nullable=False, of="life")),
     ],
 )
 def test_fields_have_their_types(field: Field, wanted: Type) -> None:

@@ -44,7 +44,7 @@ def describe(rights: Rights) -> dict[str, Any]:
     objects = [obj for obj in model.objects.values() if rights.allows(obj.name, "read")]
     fields = [f for obj in objects for f in obj.fields.values() if f.name in rights.readable(obj.name)]
     sets = {f.options for f in fields if f.options}
-    processes = {f.process for f in fields if f.process}
+    processes = {name for f in fields for name in f.processes}
     settings = model.settings
     return {
         "tenant": release.tenant,
@@ -114,7 +114,7 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "max": f.max,
         "scale": f.scale,
         "value_set": f.options,
-        "process": f.process,
+        "processes": f.processes or None,
         "to": target if target and rights.allows(target, "read") else None,
     }
     return {key: value for key, value in described.items() if value is not None}
@@ -143,15 +143,31 @@ def _process(process: Process) -> dict[str, Any]:
                 "label": stage.label,
                 "category": stage.category,
                 "probability": stage.probability,
+                "forecast": stage.forecast,
                 "guidance": stage.guidance,
                 "limit_days": stage.limit_days,
                 "required": stage.required,
                 "read_only": stage.read_only,
+                "tasks": [
+                    {
+                        "name": task.name,
+                        "label": task.label,
+                        "guidance": task.guidance,
+                        "required": task.required,
+                        "fill": task.fields,
+                        "create": task.relation,
+                        "confirmed": task.confirmed,
+                    }
+                    for task in stage.tasks.values()
+                ],
             }
             for stage in process.stages.values()
         ],
         "moves": [
-            {"from": m.source, "to": m.target, "reason": m.reason, "by": m.by, "within_days": m.within_days}
+            {
+                "from": m.source, "to": m.target, "reason": m.reason, "reasons": m.reasons, "by": m.by,
+                "within_days": m.within_days,
+            }
             for m in process.moves
         ],
     }

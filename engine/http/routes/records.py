@@ -31,6 +31,7 @@ from engine.records.stages import moves
 from engine.records.write import Written
 
 ROOT = "/{tenant}/api/records/{object}"
+NOTHING_DONE: Mapping[str, bool] = {}
 
 
 async def list_records(call: Call) -> Reply:
@@ -135,24 +136,26 @@ class Move(msgspec.Struct, forbid_unknown_fields=True):
     to: str
     reason: str | None = None
     fields: dict[str, Any] = {}
+    done: list[str] = []
 
 
 async def move_record(call: Call) -> Reply:
     """Moves a record to another stage, with other fields of it in the same write where they are given."""
     query.only(query.parse(call.query_string))
     body = await call.typed(Move)
-    stage = call.release.stage_field(call.object) if call.object in call.release.model.objects else None
-    if stage is None or stage[0].name not in call.rt.rights(call.ctx.actor, call.release).readable(call.object):
+    staged = call.release.staged(call.object) if call.object in call.release.model.objects else None
+    if staged is None or staged.field not in call.rt.rights(call.ctx.actor, call.release).readable(call.object):
         await read_record(call.rt, call.ctx, call.release, query.record_single(call.object, b""), call.record)
         raise Refused("request.unknown", f"records of {call.object} have no stages")
-    name = stage[0].name
+    name = staged.field
     if name in body.fields:
         raise Refused("request.malformed", f"the stage is given by `to`, not by fields.{name}")
     call.if_match(call.record)
 
     async def work(conn: Connection | None) -> Reply:
         try:
-            return await _update(call, {**body.fields, name: body.to}, body.reason, None, conn)
+            done = dict.fromkeys(body.done, True)
+            return await _update(call, {**body.fields, name: body.to}, body.reason, None, conn, done)
         except Refused as refused:
             if not refused.faults:
                 raise
@@ -171,6 +174,24 @@ def _in_move(fault: Fault, stage: str) -> str:
     return f"/fields{fault.pointer}"
 
 
+class Done(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a word about a task."""
+
+    done: bool = True
+
+
+async def confirm_task(call: Call) -> Reply:
+    """Says that a task of the record's stage is done, or is not."""
+    query.only(query.parse(call.query_string))
+    body = await call.typed(Done)
+    call.if_match(call.record)
+
+    async def work(conn: Connection | None) -> Reply:
+        return await _update(call, {}, None, None, conn, {call.param("task"): body.done})
+
+    return await once(call, work, obj=call.object)
+
+
 async def list_moves(call: Call) -> Reply:
     return json_reply(await moves(call.rt, call.ctx, call.release, call.object, call.record))
 
@@ -186,12 +207,13 @@ async def list_stages(call: Call) -> Reply:
 
 
 async def _update(
-    call: Call, row: Mapping[str, Any], reason: str | None, fields: tuple[str, ...] | None, conn: Connection | None
+    call: Call, row: Mapping[str, Any], reason: str | None, fields: tuple[str, ...] | None, conn: Connection | None,
+    done: Mapping[str, bool] = NOTHING_DONE,
 ) -> Reply:
     record = call.record
     request = RecordWrite(
         object=call.object, operation="update", rows=(row,), ids=(record,), versions=(call.if_match(record),),
-        reasons=(reason,), fields=fields,
+        reasons=(reason,), fields=fields, done=(done,) if done else (),
     )  # fmt: skip
     written = await _write(call, request, conn)
     return Reply(_body(written), 200, _tag(call, record, written))
@@ -249,6 +271,7 @@ RESOURCES = (
              DELETE=Action(delete_record, "user")),
     Resource(ROOT, GET=Action(list_records, "user"), POST=Action(create_records, "user")),
     Resource(f"{ROOT}/{{id}}/move", POST=Action(move_record, "user")),
+    Resource(f"{ROOT}/{{id}}/tasks/{{task}}", POST=Action(confirm_task, "user")),
     Resource(f"{ROOT}/{{id}}/moves", GET=Action(list_moves, "user")),
     Resource(f"{ROOT}/{{id}}/history", GET=Action(list_history, "user")),
     Resource(f"{ROOT}/{{id}}/stages", GET=Action(list_stages, "user")),
