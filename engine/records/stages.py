@@ -16,28 +16,18 @@ from engine.base.context import Context
 from engine.base.errors import Fault, Refused
 from engine.db import execute
 from engine.plan.access import Rights
-from engine.plan.criteria import Condition, conditions
-from engine.plan.names import Names
-from engine.plan.request import RecordQuery, RecordWrite
-from engine.plan.stages import may_move, stage_tasks
-from engine.plan.write import WritePlan, plan_write
+from engine.plan.criteria import Condition
+from engine.plan.moves import MovesPlan, part_key, plan_moves, task_key
+from engine.plan.request import RecordQuery
+from engine.plan.stages import may_move
 from engine.records.read import read_record
 from engine.records.violations import explain
-from engine.release.release import Release, Staged
+from engine.release.release import Release
 from engine.runtime import Runtime
-from engine.sql.moves import MovesPlan, moves_statement
+from engine.sql.moves import moves_statement
 from engine.sql.statement import Statement
-from metamodel.formula.typed import Node
 from metamodel.kinds.common import in_locale
 from metamodel.kinds.process import Move, Process
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    write: WritePlan
-    statement: Statement
-    conditions: Mapping[int, tuple[Condition, ...]]
-    keys: Mapping[Node, str]
 
 
 async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> dict[str, Any]:
@@ -68,13 +58,12 @@ async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: U
     if now not in process.stages or not rights.allows(obj, "edit"):
         return answer | {"missing": [], "tasks": [], "moves": []}
     key = (release, ctx.actor.roles, ctx.actor.operator, obj, "moves", process.name, now)
-    prepared = rt.statements.get(key, lambda: _prepare(rt, rights, obj, staged, process, now, [now, *listed]))
-    statement = prepared.statement
+    plan, statement = rt.statements.get(key, lambda: _prepare(rt, rights, obj, process, now))
     body, _ = await execute.read(rt.reads, release.role, statement.text, statement.arguments(ctx, (), id=record))
     judged = {target: rest for target, *rest in msgspec.json.decode(body)} if body else {}
     if not judged:
         return answer | {"missing": [], "tasks": [], "moves": []}
-    told = _Told(release, prepared, staged, ctx.locale)
+    told = _Told(release, plan, ctx.locale)
     return answer | {
         "missing": told.faults(judged[now]),
         "tasks": told.tasks(process, now, judged[now][2]),
@@ -82,27 +71,9 @@ async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: U
     }
 
 
-def _prepare(
-    rt: Runtime, rights: Rights, obj: str, staged: Staged, process: Process, now: str, targets: Sequence[str]
-) -> _Prepared:
-    release = rights.release
-    request = RecordWrite(object=obj, operation="update")
-    write = plan_write(request, rights, frozenset({staged.field}), frozenset(), ("id",))
-    system, reader = Names(release, None), rt.names(rights, release)
-    tasks = stage_tasks(request, rights, system, staged, process.stages[now])
-    split = {
-        number: conditions(check.formula, obj, rights, system, reader, staged.field)
-        for number, check in enumerate(write.checks) if check.formula
-    }
-    leaves = [leaf for parts in split.values() for part in parts for leaf in part.leaves]
-    nodes = dict.fromkeys(node for leaf in leaves for node in (leaf.value, leaf.bound) if node is not None)
-    keys = {node: str(number) for number, node in enumerate(nodes)}
-    tests = [(f"task {name}", tree) for name, tree in tasks]
-    tests += [(f"{number} {n}", part.holds) for number, parts in split.items() for n, part in enumerate(parts)]
-    joins = dict.fromkeys((*write.check_joins, *system.joins((t for _, t in tests), obj), *reader.joins(nodes, obj)))
-    ordered = tuple(sorted(joins, key=lambda join: len(join.path)))
-    plan = MovesPlan(write, targets, tests, [(keys[node], node) for node in nodes], ordered)
-    return _Prepared(write, moves_statement(plan, rt.collation), split, keys)
+def _prepare(rt: Runtime, rights: Rights, obj: str, process: Process, now: str) -> tuple[MovesPlan, Statement]:
+    plan = plan_moves(rights, rt.names(rights, rights.release), obj, process, now)
+    return plan, moves_statement(plan, rt.collation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +81,7 @@ class _Told:
     """What the numbers of one record mean, in words of a locale."""
 
     release: Release
-    prepared: _Prepared
-    staged: Staged
+    plan: MovesPlan
     locale: str
 
     def faults(self, judged: Sequence[Any]) -> list[dict[str, Any]]:
@@ -119,17 +89,19 @@ class _Told:
         broken, values, held = judged
         found = []
         for number in broken:
-            for fault in explain(self.release, self.prepared.write, [(0, [number])], self.locale, many=False):
-                parts = enumerate(self.prepared.conditions.get(number, ()))
-                unmet = [self.condition(part, values) for n, part in parts if not held.get(f"{number} {n}")]
+            for fault in explain(self.release, self.plan.write, [(0, [number])], self.locale, many=False):
+                if fault.code == "stage.reason":
+                    continue  # it is given with the move
+                parts = enumerate(self.plan.parts.get(number, ()))
+                unmet = [self.condition(part, values) for n, part in parts if not held.get(part_key(number, n))]
                 found.append(_fault(fault) | ({"unmet": unmet} if unmet else {}))
         return found
 
     def condition(self, condition: Condition, values: Mapping[str, Any]) -> dict[str, Any]:
         return {"condition": condition.text, "any": [
             {"of": leaf.of, "must": leaf.must, "be": leaf.be}
-            | ({"is": values.get(self.prepared.keys[leaf.value])} if leaf.value is not None else {})
-            | ({"bound": values.get(self.prepared.keys[leaf.bound])} if leaf.bound is not None else {})
+            | ({"is": values.get(self.plan.values[leaf.value])} if leaf.value is not None else {})
+            | ({"bound": values.get(self.plan.values[leaf.bound])} if leaf.bound is not None else {})
             for leaf in condition.leaves
         ]}  # fmt: skip
 
@@ -138,7 +110,7 @@ class _Told:
             {
                 "name": task.name, "label": in_locale(task.label, self.locale),
                 "guidance": in_locale(task.guidance, self.locale), "required": task.required,
-                "done": bool(done.get(f"task {task.name}")), "confirmed": task.confirmed, "fill": task.fields,
+                "done": bool(done.get(task_key(task.name))), "confirmed": task.confirmed, "fill": task.fields,
                 "create": task.relation,
             }
             for task in process.stages[now].tasks.values()

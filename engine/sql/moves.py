@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from sqlalchemy import (
     ARRAY,
     DateTime,
@@ -20,9 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as column_
 
-from engine.plan.planned import Join
+from engine.plan.moves import MovesPlan
 from engine.plan.stages import CONFIRMED, REASON
-from engine.plan.write import WritePlan
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, constant, json_object, of, qualified
 from engine.sql.expression import Environment
@@ -30,19 +26,6 @@ from engine.sql.images import all_columns, materialized
 from engine.sql.joins import frame
 from engine.sql.judging import broken_check, integers
 from engine.sql.statement import Statement, compile_statement, slot
-from metamodel.formula.typed import Node
-
-
-@dataclass(frozen=True)
-class MovesPlan:
-    """What `write` would judge of a move to each of `targets`, and over the record `conditions` and `values` by key.
-    `joins` are those of all trees."""
-
-    write: WritePlan
-    targets: Sequence[str]
-    conditions: Sequence[tuple[str, Node]]
-    values: Sequence[tuple[str, Node]]
-    joins: Sequence[Join]
 
 
 def moves_statement(plan: MovesPlan, collation: str | None) -> Statement:
@@ -69,7 +52,7 @@ def moves_statement(plan: MovesPlan, collation: str | None) -> Statement:
     entered = case((stays, since), else_=now)
     changed = {staged.column: of(old, "_target", Text()), staged.entered: entered}
     kept = {name: of(old, name, type_) for name, type_ in types.items()}
-    given = [constant("-").label(REASON)]
+    given = [cast(null(), Text()).label(REASON)]
     if staged.confirmed:
         given.append(of(old, staged.confirmed, ARRAY(Text())).label(CONFIRMED))
     new = materialized(
@@ -78,10 +61,10 @@ def moves_statement(plan: MovesPlan, collation: str | None) -> Statement:
     )
     source = new.join(old, of(new, "_target", Text()) == of(old, "_target", Text()))
     trees = [tree for check in write.checks for tree in (check.holds, check.when)]
-    trees += [tree for _, tree in (*plan.conditions, *plan.values)]
+    trees += [*plan.tests.values(), *plan.values]
     both = frame(environment, {"new": new, "old": old}, plan.joins, trees, source=source)
     broken = func.array_remove(integers([broken_check(c, both, n) for n, c in enumerate(write.checks)]), null())
-    told = [part for key, tree in plan.values for part in (constant(key), expression.value(tree, both.row))]
-    held = [part for key, tree in plan.conditions for part in (constant(key), expression.condition(tree, both.row))]
+    told = [part for tree, key in plan.values.items() for part in (constant(key), expression.value(tree, both.row))]
+    held = [part for key, tree in plan.tests.items() for part in (constant(key), expression.condition(tree, both.row))]
     row = func.json_build_array(of(new, "_target", Text()), broken, json_object(told), json_object(held))
     return compile_statement(select(cast(func.json_agg(row), Text)).select_from(both.source))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan.access import Rights
+from engine.plan.moves import plan_moves
 from engine.plan.names import Names
 from engine.plan.read import plan_read
 from engine.plan.report import plan_aggregate
@@ -58,9 +59,9 @@ def _aggregate(release: Release) -> str:
 
 
 def _moves(release: Release) -> str:
-    request = RecordWrite(object="job", operation="update")
-    plan = plan_write(request, Rights(release, ("worker",)), frozenset({"stage"}), frozenset(), ("id",))
-    return moves_statement(plan, ["planned", "dropped"], None).text
+    rights = Rights(release, ("worker",))
+    plan = plan_moves(rights, Names(release, rights), "job", release.model.processes["job_life"], "draft")
+    return moves_statement(plan, None).text
 
 
 PLANS: dict[str, Callable[[Release], str]] = {

@@ -183,6 +183,17 @@ async def test_moves_tell_the_tasks(yard: Yard) -> None:
     assert told["tasks"][0]["guidance"] == "热情一些"
 
 
+async def test_reasons_to_choose_from_are_told(yard: Yard) -> None:
+    ticket = await yard.create("ticket", name="m", kind="repair", cost=3)
+    await yard.many("visit", [{"name": "v", "ticket": str(ticket), "good": True}] * 2)
+    await say(yard, ticket, thanked=True)
+    await yard.update("ticket", ticket, stage="mending")
+    told = await moves(yard.rt, yard.context("worker"), yard.release, "ticket", ticket)
+    (closing,) = [move for move in told["moves"] if move["to"] == "closed"]
+    assert closing["reason"] and [o["name"] for o in closing["reasons"]] == ["solved", "silent"]
+    assert [f["code"] for f in closing["blocked_by"]] == ["stage.role"]
+
+
 async def test_who_may_not_read_is_not_told_of_it(yard: Yard) -> None:
     """A local sees no costs: the condition that reads them is told by its message alone."""
     site = str(await yard.create("site", name="own", zone="south"))

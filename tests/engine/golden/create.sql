@@ -26,16 +26,16 @@ history AS
 FROM "new" JOIN gate ON true
 WHERE gate.open),
 entered AS
-(INSERT INTO t_yard._stage_history (object, record, field, stage, previous, entered_at, actor, reason, door) SELECT 'job' AS anon_11, "new".id AS id, 'stage' AS anon_12, "new".stage AS stage, CAST(NULL AS TEXT) AS anon_13, "new".stage__entered_at AS stage__entered_at, $1::UUID AS anon_14, "new"._reason AS _reason, $4::VARCHAR AS anon_15
+(INSERT INTO t_yard._stage_history (object, record, field, process, process_version, stage, previous, entered_at, actor, reason, door) SELECT 'job' AS anon_11, "new".id AS id, 'stage' AS anon_12, 'job_life' AS anon_13, 1 AS anon_14, "new".stage AS stage, CAST(NULL AS TEXT) AS anon_15, "new".stage__entered_at AS stage__entered_at, $1::UUID AS anon_16, "new"._reason AS _reason, $4::VARCHAR AS anon_17
 FROM "new" JOIN gate ON true
 WHERE gate.open AND "new".stage IS DISTINCT FROM CAST(NULL AS TEXT)),
 events AS
-(INSERT INTO t_yard._event (object, record, version, kind, at, actor, depth) SELECT 'job' AS anon_16, "new".id AS id, "new".version AS version, 'created' AS anon_17, $2::TIMESTAMP WITH TIME ZONE AS anon_18, $1::UUID AS anon_19, $6::INTEGER AS anon_20
+(INSERT INTO t_yard._event (object, record, version, kind, at, actor, depth) SELECT 'job' AS anon_18, "new".id AS id, "new".version AS version, 'created' AS anon_19, $2::TIMESTAMP WITH TIME ZONE AS anon_20, $1::UUID AS anon_21, $6::INTEGER AS anon_22
 FROM "new" JOIN gate ON true
 WHERE gate.open)
  SELECT (SELECT CAST(row_to_json(r) AS TEXT) AS row_to_json_1
 FROM (SELECT "new".id AS id, "new".name AS name, "new".stage AS stage
 FROM "new"
-WHERE "new".owner = $1::UUID OR "new".who = $1::UUID) AS r) AS anon_21, CAST(NULL AS TEXT) AS anon_13
+WHERE "new".owner = $1::UUID OR "new".who = $1::UUID) AS r) AS anon_23, CAST(NULL AS TEXT) AS anon_15
 FROM gate
 WHERE gate.open

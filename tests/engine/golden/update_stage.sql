@@ -28,18 +28,18 @@ history AS
 FROM "new" JOIN "old" ON "new"._ord = "old"._ord JOIN gate ON true
 WHERE gate.open),
 entered AS
-(INSERT INTO t_yard._stage_history (object, record, field, stage, previous, entered_at, actor, reason, door) SELECT 'job' AS anon_10, "new".id AS id, 'stage' AS anon_11, "new".stage AS stage, "old".stage AS stage_1, "new".stage__entered_at AS stage__entered_at, $2::UUID AS anon_12, "new"._reason AS _reason, $4::VARCHAR AS anon_13
+(INSERT INTO t_yard._stage_history (object, record, field, process, process_version, stage, previous, entered_at, actor, reason, door) SELECT 'job' AS anon_10, "new".id AS id, 'stage' AS anon_11, 'job_life' AS anon_12, 1 AS anon_13, "new".stage AS stage, "old".stage AS stage_1, "new".stage__entered_at AS stage__entered_at, $2::UUID AS anon_14, "new"._reason AS _reason, $4::VARCHAR AS anon_15
 FROM "new" JOIN "old" ON "new"._ord = "old"._ord JOIN gate ON true
 WHERE gate.open AND "new".stage IS DISTINCT FROM "old".stage),
 left_stage AS
 (UPDATE t_yard._stage_history SET left_at="new".stage__entered_at FROM "new", "old", gate WHERE t_yard._stage_history.object = 'job' AND t_yard._stage_history.record = "new".id AND t_yard._stage_history.field = 'stage' AND t_yard._stage_history.left_at IS NULL AND "old"._ord = "new"._ord AND "new".stage IS DISTINCT FROM "old".stage AND gate.open),
 events AS
-(INSERT INTO t_yard._event (object, record, version, kind, at, actor, depth) SELECT 'job' AS anon_14, "new".id AS id, "new".version AS version, 'changed' AS anon_15, $1::TIMESTAMP WITH TIME ZONE AS anon_16, $2::UUID AS anon_17, $6::INTEGER AS anon_18
+(INSERT INTO t_yard._event (object, record, version, kind, at, actor, depth) SELECT 'job' AS anon_16, "new".id AS id, "new".version AS version, 'changed' AS anon_17, $1::TIMESTAMP WITH TIME ZONE AS anon_18, $2::UUID AS anon_19, $6::INTEGER AS anon_20
 FROM "new" JOIN gate ON true
 WHERE gate.open)
  SELECT (SELECT CAST(row_to_json(r) AS TEXT) AS row_to_json_1
 FROM (SELECT "new".id AS id, "new".name AS name, "new".stage AS stage
 FROM "new"
-WHERE "new".owner = $2::UUID OR "new".who = $2::UUID) AS r) AS anon_19, CAST(json_build_array(json_build_array("new".id, "new".version)) AS TEXT) AS json_build_array_1
+WHERE "new".owner = $2::UUID OR "new".who = $2::UUID) AS r) AS anon_21, CAST(json_build_array(json_build_array("new".id, "new".version)) AS TEXT) AS json_build_array_1
 FROM gate LEFT OUTER JOIN "new" ON true
 WHERE gate.open
