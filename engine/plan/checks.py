@@ -19,8 +19,9 @@ NEVER_BLANK = ("boolean", "stage")
 class Check:
     """A condition over the new and old image. It is broken where `holds` is not true, among rows where `when` is.
 
-    `grant`: judged as a right, in which a blank is no yes. Messages and codes, and the `formula` that `holds` was
-    written as, stand beside the plan, so that the statement's text depends on the conditions only.
+    `grant`: judged as a right, in which a blank is no yes. `late`: judged after the rows are written. Messages and
+    codes, and the `formula` that `holds` was written as, stand beside the plan, so that the statement's text depends on
+    the conditions only.
     """
 
     code: str
@@ -30,6 +31,7 @@ class Check:
     holds: Node
     when: Node | None = None
     grant: bool = False
+    late: bool = False
     formula: Formula | None = None
 
 

@@ -6,13 +6,14 @@ All conditions of one write are judged together and answered together; the state
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.plan.access import Rights, allowed
+from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
-from engine.plan.planned import Join, PlannedAggregate, own, with_image
+from engine.plan.planned import Join, with_image
 from engine.plan.read import Output
 from engine.plan.request import Operation, RecordWrite
 from engine.plan.stages import stage_checks
@@ -90,8 +91,13 @@ class WritePlan:
     visible: Node | None
     single: bool
     queued: bool
-    anchored: bool
+    anchors: tuple[Anchor, ...]
     upkeep: tuple[Upkeep, ...]
+
+    @property
+    def late(self) -> bool:
+        """Whether something is judged after the rows are written."""
+        return any(check.late for check in self.checks)
 
     @property
     def moving(self) -> bool:
@@ -131,6 +137,8 @@ def plan_write(
     checks = (
         *record_checks(request, rights, given, system), *stage_checks(request, rights, given, again, system)
     )
+    stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
+    checks = tuple(replace(check, late=is_late(check, release.table(obj), stale)) for check in checks)
     shown = tuple(Output(name, reader.field(obj, name)) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]
@@ -163,10 +171,8 @@ def plan_write(
         visible=visible,
         single=not request.many,
         queued=obj in release.watched and not request.historical,
-        anchored=operation == "delete" or any(
-            isinstance(node, PlannedAggregate) for tree in trees if tree is not None for node in own(tree)
-        ),
-        upkeep=plan_upkeep(release, obj, given if operation == "update" and not request.historical else None),
+        anchors=plan_anchors(release, obj, operation, checks, stale),
+        upkeep=stale,
     )
 
 

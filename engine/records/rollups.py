@@ -7,7 +7,7 @@ statement). Who comes later counts again. So the last writer to commit leaves wh
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -21,8 +21,8 @@ from engine.plan.upkeep import Upkeep, kept_of
 from engine.plan.write import WritePlan
 from engine.release.release import Release
 from engine.runtime import Runtime
-from engine.sql.rollups import anchor_statement, drift_statement, next_ids_statement, recount_statement
-from engine.sql.write import lock_statement
+from engine.sql.anchors import lock_statement
+from engine.sql.rollups import drift_statement, next_ids_statement, recount_statement
 
 FILL_BATCH = 500
 """Records that one transaction locks and counts when a column is filled."""
@@ -37,25 +37,6 @@ class Drift:
     field: str
     records: int
     sample: tuple[UUID, ...]
-
-
-async def anchor(
-    rt: Runtime, release: Release, plan: WritePlan, ids: list[UUID], parents: Mapping[str, Collection[UUID]],
-    conn: Connection,
-) -> dict[str, set[UUID]]:
-    """Locks the records whose roll-ups a write will make stale, before it locks its own rows, so that all who write
-    and delete come in one order. `parents`: the ids that its rows give, by object."""
-    locked: dict[str, set[UUID]] = {}
-    for kept in plan.upkeep:
-        given = parents.get(kept.object, ())
-        if plan.operation == "create" and not given:
-            continue
-        key = (release, "anchor", plan.object, kept.object, tuple(kept.via))
-        statement = rt.statements.get(key, partial(anchor_statement, kept))
-        args = {"ids": ids, "parents": list(given)}
-        (row,) = await execute.fetch_rows(conn, statement.text, [args[name] for name in statement.slots])
-        locked[kept.object] = set(row[0] or ())
-    return locked
 
 
 async def upkeep(

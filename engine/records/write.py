@@ -26,15 +26,16 @@ from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.plan.values import Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
+from engine.records.anchors import judge, lock
 from engine.records.read import read_record
-from engine.records.rollups import anchor, upkeep
+from engine.records.rollups import upkeep
 from engine.records.violations import explain
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.images import ENTERED
 from engine.sql.judging import MISSING, STALE
 from engine.sql.statement import Statement
-from engine.sql.write import lock_statement, write_statement
+from engine.sql.write import write_statement
 
 BATCH_FIELDS = ("id", "version")
 HISTORICAL_DOOR = "historical import"
@@ -52,7 +53,7 @@ class Written:
 class _Prepared:
     plan: WritePlan
     statement: Statement
-    lock: Statement
+    key: object
 
 
 async def write(
@@ -222,7 +223,7 @@ def _prepare(
             outputs = BATCH_FIELDS if request.many else default_fields(rights, request.object)
         readable = rights.readable(request.object) | {"id", "version"}
         plan = plan_write(request, rights, given, partial, [name for name in outputs if name in readable])
-        return _Prepared(plan, write_statement(plan, rt.collation), lock_statement(plan.table))
+        return _Prepared(plan, write_statement(plan, rt.collation), key)
 
     return rt.statements.get(key, make)
 
@@ -236,32 +237,27 @@ async def _run(
     text, resolve = prepared.statement.text, _field_of(release, plan)
 
     async def steps(inner: Connection) -> execute.Answer:
-        locked = await anchor(rt, release, plan, ids, _parents(plan, rows), inner) if plan.upkeep else {}
-        if anchored:
-            await inner.fetchval(prepared.lock.text, ids)
-        if not plan.upkeep:
+        locked = await lock(rt, release, plan, ids, rows, inner)
+        if not plan.upkeep and not plan.late:
             return await execute.fetch_json(inner, text, args, resolve)
         (row,) = await execute.fetch_rows(inner, text, args, resolve)
-        await upkeep(rt, release, plan, row["affected"], locked, inner)
+        if plan.upkeep:
+            await upkeep(rt, release, plan, row["affected"], locked, inner)
+        if plan.late:
+            if plan.operation == "create":
+                await lock(rt, release, plan, ids, rows, inner)
+            await judge(rt, ctx, release, plan, prepared.key, ids, row.get("olds"), inner)
         return execute.Answer(row[0], row[1])
 
-    anchored = plan.anchored and plan.operation != "create"
     if conn is not None:
         answer = await steps(conn)
-    elif anchored or plan.upkeep:
+    elif plan.anchors or plan.late or plan.upkeep:
         answer = await in_transaction(rt.writes, release.role, steps)
     else:
         answer = await execute.write(rt.writes, release.role, text, args, resolve)
     if plan.operation == "create":
         return Written(answer.body, tuple((id_, 1) for id_ in ids))
     return Written(answer.body, tuple(msgspec.json.decode(answer.meta or "[]", type=list[tuple[UUID, int]])))
-
-
-def _parents(plan: WritePlan, rows: Sequence[Mapping[str, Any]]) -> dict[str, set[UUID]]:
-    """The records that the rows give for the lookups of kept roll-ups, by object."""
-    return {
-        kept.object: {UUID(str(row[via])) for row in rows for via in kept.via if row.get(via)} for kept in plan.upkeep
-    }
 
 
 def _field_of(release: Release, plan: WritePlan) -> Any:

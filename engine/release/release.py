@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.release import identity
 from metamodel.kinds.field_types import FIELD_TYPES
@@ -15,6 +15,8 @@ from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Process, Stage
 from metamodel.load import from_data
 from metamodel.model import Model
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Release:
     identity: identity.Identity = field(repr=False)
     model: Model = field(repr=False)
     role: str | None = None
+    _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def table(self, name: str) -> TableRef:
         """The table of an object."""
@@ -152,6 +155,13 @@ class Release:
     def _kept(self) -> dict[str, tuple[Field, ...]]:
         found = {o.name: tuple(f for f in o.fields.values() if f.stored) for o in self.model.objects.values()}
         return {name: fields for name, fields in found.items() if fields}
+
+    def derived(self, name: str, make: Callable[[], T]) -> T:
+        """What is worked out once from the release."""
+        if name not in self._derived:
+            self._derived[name] = make()
+        made: T = self._derived[name]
+        return made
 
     def filled(self, obj: str, field_name: str) -> bool:
         """Whether the column of a kept roll-up holds the value of every record; until then readers compute it."""

@@ -55,7 +55,8 @@ can not be told has its own number from FAILED on, and a span further for each e
 
 def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> Rows:
     """Rows of (`_ord`, numbers of what is broken); a row of an update that was not found breaks MISSING."""
-    trees = [tree for check in plan.checks for tree in (check.holds, check.when)]
+    checks = [(n, check) for n, check in enumerate(plan.checks) if not check.late]
+    trees = [tree for _, check in checks for tree in (check.holds, check.when)]
     images: dict[Image, FromClause] = {"new": new}
     source = with_old(new, old)
     if old is not None:
@@ -64,7 +65,7 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
         images["old"] = no_row(plan)
         source = new.join(images["old"], true())
     rows = frame(environment, images, plan.check_joins, trees, source=source)
-    tests = [broken_check(check, rows, n) for n, check in enumerate(plan.checks)]
+    tests = [broken_check(check, rows, n) for n, check in checks]
     references = enumerate(plan.references)
     tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in references]
     tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]

@@ -33,19 +33,6 @@ def affected(upkeep: tuple[Upkeep, ...], old: CTE | None, new: CTE) -> ColumnEle
     return cast(func.json_build_object(*pairs), Text).label("affected")
 
 
-def anchor_statement(kept: Upkeep) -> Statement:
-    """Locks, in the order of their ids, the records in slot `parents` and those that the rows in slot `ids` belong to;
-    an array of the locked ids."""
-    child, parent = qualified(kept.children).alias("c"), qualified(kept.table).alias("t")
-    asked = of(child, "id", Uuid()) == func.any(slot("ids", ARRAY(Uuid())))
-    ids = [select(func.unnest(slot("parents", ARRAY(Uuid()))))]
-    ids += [select(of(child, via, Uuid())).select_from(child).where(asked) for via in kept.via.values()]
-    id_ = of(parent, "id", Uuid())
-    chosen = select(id_).select_from(parent).where(id_.in_(union(*ids))).order_by(id_)
-    locked = chosen.with_for_update(of=parent).subquery("locked")
-    return compile_statement(select(func.array_agg(of(locked, "id", Uuid()))).select_from(locked))
-
-
 def recount_statement(kept: Upkeep, collation: str | None) -> Statement:
     """Counts again the rows in slot `ids`, which are locked, and writes what differs, nothing else; their ids."""
     rows = qualified(kept.table).alias("t")

@@ -14,11 +14,9 @@ text says of which records: `{object: [id, ...] | null}`, those of the old and o
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Integer,
     Select,
@@ -33,18 +31,18 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE
 
 from engine.plan.write import WritePlan
-from engine.release.release import TableRef
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, of, qualified
+from engine.sql.columns import COLUMN_TYPES, of
 from engine.sql.expression import Environment
 from engine.sql.images import all_columns, new_rows, old_rows, raw_rows
 from engine.sql.joins import frame
 from engine.sql.judging import gate_of, judged_rows, passed
 from engine.sql.rollups import affected
-from engine.sql.statement import Statement, compile_statement, slot
+from engine.sql.statement import Statement, compile_statement
 from engine.sql.trail import events, history, into, queued, stage_history
 
 
@@ -60,17 +58,15 @@ def write_statement(plan: WritePlan, collation: str | None) -> Statement:
     answer = _answer(plan, environment, new, gate)
     if plan.upkeep:
         answer = answer.add_columns(affected(plan.upkeep, old, new))
+    if plan.late and old is not None:
+        answer = answer.add_columns(_olds(old))
     return compile_statement((answer.add_columns(queued(logged)) if plan.queued else answer).add_cte(*effects))
 
 
-@cache
-def lock_statement(ref: TableRef, nowait: bool = False) -> Statement:
-    """Locks rows by id (slot `ids`) in the order of their ids, before a statement that judges with other rows."""
-    rows = qualified(ref).alias("t")
-    id_ = of(rows, "id", Uuid())
-    ids = slot("ids", ARRAY(Uuid()))
-    locked = select(id_).where(id_ == func.any(ids)).order_by(id_).with_for_update(nowait=nowait).subquery()
-    return compile_statement(select(func.count()).select_from(locked))
+def _olds(old: CTE) -> ColumnElement[str]:
+    """The rows as they were, as JSON text, for what is judged after the write."""
+    listed = select(cast(func.json_agg(old.table_valued()), Text)).select_from(old)
+    return listed.scalar_subquery().label("olds")
 
 
 def _written(plan: WritePlan, new: CTE, gate: CTE) -> CTE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.automation.actions.step import Step, fitted, given
-from engine.sql.write import lock_statement
+from engine.sql.anchors import lock_statement
 from metamodel.kinds.workflow import SetFields
 
 
