@@ -35,15 +35,16 @@ class Anchor:
     shared: bool
 
 
-def is_late(check: Check, table: TableRef, upkeep: Iterable[Upkeep]) -> bool:
-    """Whether the check reads rows of the table that is written, or roll-ups that the write makes stale."""
+def is_late(release: Release, obj: str, check: Check, together: frozenset[str], upkeep: Iterable[Upkeep]) -> bool:
+    """Whether the check counts rows of the object that is written or of those written `together` with it, reaches one
+    of the latter, or reads roll-ups that the write makes stale."""
     stale = {(kept.object, k.column) for kept in upkeep for k in kept.fields}
-    for tree in (check.holds, check.when):
-        for node in _rows(tree) if tree is not None else ():
-            if isinstance(node, PlannedAggregate) and node.table == table:
-                return True
-            if isinstance(node, Field) and (node.object, node.name) in stale:
-                return True
+    tables = {release.table(name) for name in together | {obj}}
+    for node in (node for tree in (check.holds, check.when) if tree is not None for node in _rows(tree)):
+        if isinstance(node, PlannedAggregate) and node.table in tables:
+            return True
+        if isinstance(node, Field) and ((node.object, node.name) in stale or (node.path and node.object in together)):
+            return True
     return False
 
 

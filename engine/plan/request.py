@@ -55,7 +55,8 @@ class RecordWrite:
     each row says are done, or not (`{"call_held": True}`). `fields` asks for what is answered;
     `many` asks for a list. `historical` keeps given dates, owners and stages and skips the stage gate (needs the
     capability `import_historical`). `imported`: rows and fields must be such as the right to import allows, too.
-    `depth` counts the workflow runs that led to this write.
+    `together`: objects of which rows are written in the same batch, before or after these. `depth` counts the workflow
+    runs that led to this write.
     """
 
     object: str
@@ -69,6 +70,7 @@ class RecordWrite:
     historical: bool = False
     imported: bool = False
     many: bool = False
+    together: frozenset[str] = frozenset()
     depth: int = 0
 
     @property

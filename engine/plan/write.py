@@ -138,7 +138,7 @@ def plan_write(
         *record_checks(request, rights, given, system), *stage_checks(request, rights, given, again, system)
     )
     stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
-    checks = tuple(replace(check, late=is_late(check, release.table(obj), stale)) for check in checks)
+    checks = tuple(replace(check, late=is_late(release, obj, check, request.together, stale)) for check in checks)
     shown = tuple(Output(name, reader.field(obj, name)) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]

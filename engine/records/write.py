@@ -50,6 +50,19 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A write that is done and still has to be judged by what only then can be told (see `settle`). `places` are those
+    of its rows in the whole batch."""
+
+    plan: WritePlan
+    key: object
+    request: RecordWrite
+    ids: list[UUID]
+    olds: str | None
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Prepared:
     plan: WritePlan
     statement: Statement
@@ -57,9 +70,11 @@ class _Prepared:
 
 
 async def write(
-    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None = None
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None = None,
+    later: list[Pending] | None = None,
 ) -> Written:
-    """Creates or updates a batch, all or nothing; in the transaction of `conn` where it is given.
+    """Creates or updates a batch, all or nothing; in the transaction of `conn` where it is given. Who gives `later`
+    settles what is put there before the transaction ends.
 
     Raises Refused: `record.invalid` with a fault for everything that is wrong in any row, `record.unknown`,
     `record.stale`, `access.denied`, `object.unknown`.
@@ -81,12 +96,12 @@ async def write(
     given = frozenset(names)
     partial = frozenset(n for n in names if any(n not in row for row in rows)) if len(rows) > 1 else frozenset()
     if request.operation == "update" and partial:
-        return await _by_fields(rt, ctx, release, request, conn)
+        return await _by_fields(rt, ctx, release, request, conn, later)
     ids = list(request.ids) or new_ids(len(rows), ctx.now.timestamp())
     payload = _payload(rt, release, request, rows, ids, partial)
     prepared = _prepare(rt, ctx, release, request, given, partial)
     try:
-        return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn, rows=rows)
+        return await _run(rt, ctx, release, prepared, payload, ids, request, conn, rows=rows, later=later)
     except Violations as violations:
         raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
 
@@ -100,13 +115,41 @@ async def direct(
     prepared = _prepare(rt, ctx, release, request, frozenset(), frozenset())
     payload = _payload(rt, release, request, [{} for _ in ids], ids, frozenset())
     try:
-        return await _run(rt, ctx, release, prepared, payload, ids, request.depth, conn, batch)
+        return await _run(rt, ctx, release, prepared, payload, ids, request, conn, batch)
     except Violations as violations:
         raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
 
 
+async def settle(rt: Runtime, ctx: Context, release: Release, pending: Pending, conn: Connection) -> None:
+    """Judges a write by what only now can be told. Raises Refused like `write`."""
+    try:
+        await judge(rt, ctx, release, pending.plan, pending.key, pending.ids, pending.olds, conn)
+    except Violations as violations:
+        found = await _refused(rt, ctx, release, pending.plan, pending.request, pending.ids, violations.rows)
+        if found.code == "record.invalid" and pending.places:
+            found = _invalid([replace(fault, row=pending.places[fault.row or 0]) for fault in found.faults])
+        raise found from violations
+
+
+async def settle_all(
+    rt: Runtime, ctx: Context, release: Release, done: Sequence[Pending], conn: Connection
+) -> list[Fault]:
+    """Everything that is wrong with writes that are done; the transaction goes on."""
+    faults: list[Fault] = []
+    for pending in done:
+        try:
+            async with atomic(conn):
+                await settle(rt, ctx, release, pending, conn)
+        except Refused as refused:
+            if refused.code != "record.invalid":
+                raise
+            faults += refused.faults
+    return faults
+
+
 async def _by_fields(
-    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection | None,
+    later: list[Pending] | None,
 ) -> Written:
     """A mixed batch of updates: rows that give the same fields go together, all in one transaction."""
     groups: dict[frozenset[str], list[int]] = {}
@@ -116,6 +159,7 @@ async def _by_fields(
     async def work(inner: Connection) -> Written:
         versions: dict[UUID, int] = {}
         faults: list[Fault] = []
+        done: list[Pending] = []
         for members in groups.values():
             part = replace(
                 request, fields=BATCH_FIELDS, many=True, rows=tuple(request.rows[n] for n in members),
@@ -124,13 +168,19 @@ async def _by_fields(
                 reasons=tuple(request.reasons[n] for n in members) if request.reasons else (),
                 done=tuple(request.done[n] for n in members) if request.done else (),
             )
+            left: list[Pending] = []
             try:
                 async with atomic(inner):
-                    versions.update((await write(rt, ctx, release, part, inner)).changed)
+                    versions.update((await write(rt, ctx, release, part, inner, left)).changed)
             except Refused as refused:
                 if refused.code != "record.invalid":
                     raise
                 faults += (replace(f, row=members[f.row or 0]) for f in refused.faults)
+            done += (replace(pending, places=tuple(members)) for pending in left)
+        if later is not None:
+            later.extend(done)
+        else:
+            faults += await settle_all(rt, ctx, release, done, inner)
         if faults:
             raise _invalid(sorted(faults, key=lambda fault: fault.row or 0))
         changed = [(id_, versions[id_]) for id_ in request.ids]
@@ -214,6 +264,7 @@ def _prepare(
     key = (
         release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
         request.historical, request.imported, request.many, request.confirming,
+        request.together,
     )
 
     def make() -> _Prepared:
@@ -229,11 +280,12 @@ def _prepare(
 
 
 async def _run(
-    rt: Runtime, ctx: Context, release: Release, prepared: _Prepared, payload: str, ids: list[UUID], depth: int,
-    conn: Connection | None, batch: UUID | None = None, rows: Sequence[Mapping[str, Any]] = (),
+    rt: Runtime, ctx: Context, release: Release, prepared: _Prepared, payload: str, ids: list[UUID],
+    request: RecordWrite, conn: Connection | None, batch: UUID | None = None, rows: Sequence[Mapping[str, Any]] = (),
+    later: list[Pending] | None = None,
 ) -> Written:
     plan = prepared.plan
-    args = prepared.statement.arguments(ctx, (), payload=payload, depth=depth, batch=batch)
+    args = prepared.statement.arguments(ctx, (), payload=payload, depth=request.depth, batch=batch)
     text, resolve = prepared.statement.text, _field_of(release, plan)
 
     async def steps(inner: Connection) -> execute.Answer:
@@ -246,7 +298,11 @@ async def _run(
         if plan.late:
             if plan.operation == "create":
                 await lock(rt, release, plan, ids, rows, inner)
-            await judge(rt, ctx, release, plan, prepared.key, ids, row.get("olds"), inner)
+            pending = Pending(plan, prepared.key, request, ids, row.get("olds"))
+            if later is None:
+                await judge(rt, ctx, release, plan, prepared.key, ids, pending.olds, inner)
+            else:
+                later.append(pending)
         return execute.Answer(row[0], row[1])
 
     if conn is not None:
