@@ -52,6 +52,7 @@ CODES: dict[str, Code] = {
     "record.out_of_range": Code("invalid", "The value is out of range"),
     "record.option": Code("invalid", "There is no such option"),
     "record.reference": Code("invalid", "The referenced record does not exist"),
+    "record.key": Code("invalid", "The key names no single record"),
     "record.unique": Code("invalid", "The value is already in use"),
     "record.rule": Code("invalid", "A rule is not met"),
     "record.rule_error": Code("invalid", "A rule could not be evaluated"),

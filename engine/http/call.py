@@ -109,7 +109,11 @@ class Call:
         header = self.headers.get(b"if-match")
         if header is None:
             raise Refused("request.precondition", "send the ETag of the record as you read it in If-Match")
-        tags = header.decode("latin-1").split(",")
+        return self.seen(record, header.decode("latin-1"))
+
+    def seen(self, record: UUID, given: str) -> int | None:
+        """The version that one of the entity tags stands for. Raises Refused "record.stale"."""
+        tags = given.split(",")
         for tag in tags[:-1]:
             try:
                 return version_of(self.rt.secret, self.release.tenant, record, tag)

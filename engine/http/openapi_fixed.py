@@ -70,6 +70,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                 seconds={"type": "integer"}, stage=TEXT, previous=TEXT_OR_NULL, entered_at=INSTANT,
                 left_at=INSTANT_OR_NULL, actor=UUID, reason=TEXT_OR_NULL)
     ),
+    "Batch": _object("steps", steps={"type": "array", "items": _object(
+        "object", object=TEXT, create=ANYTHING, update=ANYTHING, upsert=ANYTHING, delete=UUID, ref=TEXT, id=UUID,
+        if_match=TEXT, key=TEXT, reason=TEXT, done={"type": "array", "items": TEXT},
+    )}),
+    "Result": _object("object id created", object=TEXT, id=UUID, version={"type": ["integer", "null"]},
+                      created={"type": "boolean"}, ref=TEXT),
+    "Results": _list(ref("Result")),
     "TaskDone": _object("", done={"type": "boolean", "default": True}),
     "LogIn": _object("login password", login=TEXT, password={**TEXT, "format": "password"}),
     "Session": _object("token expires_at user", token=TEXT, expires_at=INSTANT, user=UUID),
@@ -166,6 +173,23 @@ def paths(rights: Rights) -> dict[str, Any]:
         },
         **_reports(rights),
     }  # fmt: skip
+    model = rights.release.model
+    if any(rights.allows(name, verb) for name in model.objects for verb in ("create", "edit", "delete")):
+        made["/batch"] = {
+            "post": operation("write_batch", "Write several objects in one transaction", "records",
+                              parameters=[IDEMPOTENCY], requestBody=body(ref("Batch")),
+                              responses={"200": reply("What the steps came to", ref("Results"))}),
+        }  # fmt: skip
+    both = [name for name in model.objects if rights.allows(name, "create") and rights.allows(name, "edit")]
+    if both:
+        chosen = parameter("object", "path", {**TEXT, "enum": both}, required=True)
+        by = parameter("key", "query", TEXT, "The unique field by which the record is found", required=True)
+        made["/upsert/{object}"] = {
+            "post": operation("upsert", "Change the record with this key, or create it", "records",
+                              parameters=[chosen, by, IDEMPOTENCY], requestBody=body(ANYTHING),
+                              responses={"200": reply("It was changed", ref("Result")),
+                                         "201": reply("It was created", ref("Result"))}),
+        }  # fmt: skip
     for capability, more in (("manage_users", _LOGINS), ("view_runs", _RUNS)):
         if capability in rights.capabilities:
             made |= more

@@ -32,7 +32,7 @@ async def delete(
     allowed(rt.rights(ctx.actor, release), obj, "delete")
 
     async def work(conn: Connection) -> None:
-        await _delete(rt, ctx, release, obj, [record], [version], record, conn)
+        await delete_within(rt, ctx, release, obj, [record], [version], record, conn)
 
     await in_transaction(rt.writes, release.role, work)
 
@@ -63,10 +63,11 @@ async def restore(
     return await work(conn) if conn else await in_transaction(rt.writes, release.role, work)
 
 
-async def _delete(
+async def delete_within(
     rt: Runtime, ctx: Context, release: Release, obj: str, ids: list[UUID], versions: Sequence[int | None],
     batch: UUID, conn: Connection,
 ) -> None:
+    """Deletes records, and what goes with them, as one batch, in the transaction of `conn`."""
     request = RecordWrite(
         object=obj, operation="delete", ids=tuple(ids), versions=tuple(versions), rows=({},) * len(ids),
         fields=BATCH_FIELDS, many=True,
@@ -77,7 +78,7 @@ async def _delete(
         children = [row["id"] for row in await fetch_rows(conn, statement.text, [ids])]
         follow = replace(ctx, actor=replace(ctx.actor, operator=True))
         if children and f.on_delete == "cascade":
-            await _delete(rt, follow, release, other, children, [None] * len(children), batch, conn)
+            await delete_within(rt, follow, release, other, children, [None] * len(children), batch, conn)
             continue
         for start in range(0, len(children), BATCH_MAX):
             part = tuple(children[start : start + BATCH_MAX])

@@ -127,7 +127,7 @@ async def settle(rt: Runtime, ctx: Context, release: Release, pending: Pending, 
     except Violations as violations:
         found = await _refused(rt, ctx, release, pending.plan, pending.request, pending.ids, violations.rows)
         if found.code == "record.invalid" and pending.places:
-            found = _invalid([replace(fault, row=pending.places[fault.row or 0]) for fault in found.faults])
+            found = invalid([replace(fault, row=pending.places[fault.row or 0]) for fault in found.faults])
         raise found from violations
 
 
@@ -182,7 +182,7 @@ async def _by_fields(
         else:
             faults += await settle_all(rt, ctx, release, done, inner)
         if faults:
-            raise _invalid(sorted(faults, key=lambda fault: fault.row or 0))
+            raise invalid(sorted(faults, key=lambda fault: fault.row or 0))
         changed = [(id_, versions[id_]) for id_ in request.ids]
         body = msgspec.json.encode([{"id": id_, "version": version} for id_, version in changed]).decode()
         return Written(body, tuple(changed))
@@ -224,7 +224,7 @@ def _converted(
             for name in unknown
         ]
     if faults:
-        raise _invalid(faults)
+        raise invalid(faults)
     return rows, [name for name in names if name not in extra]
 
 
@@ -342,10 +342,10 @@ async def _refused(
     faults = explain(release, plan, rows, ctx.locale, request.many)
     if any(fault.code == "record.in_use" for fault in faults):
         return Refused("record.in_use", faults[0].detail, faults=faults)
-    return _invalid(faults)
+    return invalid(faults)
 
 
-def _invalid(faults: Sequence[Fault]) -> Refused:
+def invalid(faults: Sequence[Fault]) -> Refused:
     """The refusal that tells everything that is wrong."""
     first = faults[0]
     detail = first.detail if len(faults) == 1 else f"{first.detail} (and {len(faults) - 1} more)"

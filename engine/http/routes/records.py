@@ -85,7 +85,7 @@ async def _create_list(call: Call, body: list[Any], found: Mapping[str, str]) ->
 
         async def each(conn: Connection | None) -> Reply:
             outcomes = await write_each(call.rt, call.ctx, call.release, request, conn)
-            await _people_changed(call, conn)
+            await people_changed(call, conn)
             return json_reply({"items": [_outcome(outcome) for outcome in outcomes]})
 
         return await once(call, each, obj=call.object)
@@ -109,7 +109,7 @@ async def delete_record(call: Call) -> Reply:
     """Puts the record into the recycle bin."""
     record = call.record
     await recycle_bin.delete(call.rt, call.ctx, call.release, call.object, record, call.if_match(record))
-    await _people_changed(call, None)
+    await people_changed(call, None)
     return Reply(None, 204)
 
 
@@ -121,7 +121,7 @@ async def restore_record(call: Call) -> Reply:
 
     async def work(conn: Connection | None) -> Reply:
         written = await recycle_bin.restore(call.rt, call.ctx, call.release, call.object, record, conn)
-        await _people_changed(call, conn)
+        await people_changed(call, conn)
         tag = _tag(call, record, written)
         if len(written.changed) == 1:
             return Reply(_body(written), 200, tag)
@@ -221,11 +221,11 @@ async def _update(
 
 async def _write(call: Call, request: RecordWrite, conn: Connection | None) -> Written:
     written = await writes.write(call.rt, call.ctx, call.release, request, conn)
-    await _people_changed(call, conn)
+    await people_changed(call, conn)
     return written
 
 
-async def _people_changed(call: Call, conn: Connection | None) -> None:
+async def people_changed(call: Call, conn: Connection | None) -> None:
     """Who a user is decides what the user may see: every process reads changed user records again."""
     if call.object != "user":
         return
