@@ -9,6 +9,7 @@ from typing import Any
 
 from metamodel.formula.checked import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
+from metamodel.kinds.conversion import Conversion, Part
 from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Field, Object, Rule
 from metamodel.kinds.pack import Pack
@@ -20,6 +21,7 @@ from metamodel.kinds.tenant import TenantSettings
 from metamodel.kinds.value_set import Option, ValueSet
 from metamodel.kinds.workflow import (
     Action,
+    Convert,
     CreateRecord,
     Notify,
     SetFields,
@@ -317,6 +319,38 @@ def _criteria(data: Data, at: At, path: tuple[str, ...]) -> dict[str, Criterion]
     }
 
 
+def conversion(name: str, data: Data, at: At) -> Conversion:
+    root = ("conversion", name)
+    return Conversion(
+        name=name,
+        label=text(data.get("label"), name),
+        object=data["object"],
+        when=_maybe(data.get("when"), at, (*root, "when")),
+        message=text(data.get("message")),
+        creates={key: _part(key, value, at, (*root, "creates", key)) for key, value in data["creates"].items()},
+        sets=_formulas(data.get("sets", {}), at, (*root, "sets")),
+        refs=dict(data["refs"]),
+    )
+
+
+def _part(name: str, data: Data, at: At, path: tuple[str, ...]) -> Part:
+    return Part(
+        name=name,
+        label=text(data.get("label"), name),
+        object=data["object"],
+        each=data.get("each"),
+        when=_maybe(data.get("when"), at, (*path, "when")),
+        optional=data.get("optional", False),
+        match=tuple(data.get("match", ())),
+        values=_formulas(data["values"], at, (*path, "values")),
+        refs=dict(data.get("refs", {})),
+    )
+
+
+def _formulas(data: Data, at: At, path: tuple[str | int, ...]) -> dict[str, Formula]:
+    return {key: formula(value, at, (*path, key)) for key, value in data.items()}
+
+
 def report(name: str, data: Data, at: At) -> Report:
     def columns(part: str) -> dict[str, Column]:
         return {key: _column(key, value, at, ("report", name, part, key)) for key, value in data.get(part, {}).items()}
@@ -367,13 +401,12 @@ def workflow(name: str, data: Data, at: At) -> Workflow:
 
 
 def _action(data: Data, at: At, path: tuple[str | int, ...]) -> Action:
-    def values(part: str) -> dict[str, Formula]:
-        return {key: formula(value, at, (*path, part, key)) for key, value in data[part].items()}
-
     if "set" in data:
-        return SetFields(values=values("set"))
+        return SetFields(values=_formulas(data["set"], at, (*path, "set")))
     if "create" in data:
-        return CreateRecord(object=data["create"], values=values("values"))
+        return CreateRecord(object=data["create"], values=_formulas(data["values"], at, (*path, "values")))
+    if "convert" in data:
+        return Convert(conversion=data["convert"])
     return Notify(
         user=formula(data["notify"], at, (*path, "notify")),
         message=text(data["message"]),

@@ -19,6 +19,7 @@ PARTS = {
     "value_set": "value_sets",
     "function": "functions",
     "process": "processes",
+    "conversion": "conversions",
     "report": "reports",
     "workflow": "workflows",
     "role": "roles",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from metamodel.formula.typed import Node
+from metamodel.kinds.conversion import Conversion
 from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.pack import Pack
@@ -39,6 +40,7 @@ class Model:
     value_sets: Mapping[str, ValueSet]
     functions: Mapping[str, FunctionDeclaration]
     processes: Mapping[str, Process]
+    conversions: Mapping[str, Conversion]
     reports: Mapping[str, Report]
     workflows: Mapping[str, Workflow]
     roles: Mapping[str, Role]

@@ -62,6 +62,7 @@ def tasks(model: Model) -> Iterator[Task]:
             for grant in grants.values():
                 if grant.where:
                     yield Task(grant.where, "access", target, BOOLEAN)
+    yield from _conversion_tasks(model)
     yield from _report_tasks(model)
     yield from _workflow_tasks(model)
 
@@ -73,6 +74,30 @@ def function_tasks(declared: FunctionDeclaration) -> Iterator[Task]:
     for p in declared.params.values():
         if p.default:
             yield Task(p.default, "workflow", "", params[p.name])
+
+
+def _conversion_tasks(model: Model) -> Iterator[Task]:
+    for conversion in model.conversions.values():
+        if conversion.when:
+            yield Task(conversion.when, "rule", conversion.object, BOOLEAN)
+        yield from _values(model, conversion.sets, "rule", conversion.object, conversion.object)
+        for part in conversion.creates.values():
+            child = model.children.get(conversion.object, {}).get(part.each or "")
+            source = child.object if child else conversion.object
+            if part.when:
+                yield Task(part.when, "rule", source, BOOLEAN)
+            yield from _values(model, part.values, "rule", source, part.object)
+
+
+def _values(
+    model: Model, values: Mapping[str, Formula], where: Where, obj: str, target: str, *, old: bool = False
+) -> Iterator[Task]:
+    """The formulas that give fields of `target` their values."""
+    written = model.objects.get(target)
+    for name, value in values.items():
+        f = written.fields.get(name) if written else None
+        expect = stored_type(f) if f and FIELD_TYPES[f.type].writable else None
+        yield Task(value, where, obj, expect, old=old)
 
 
 def _report_tasks(model: Model) -> Iterator[Task]:
@@ -93,8 +118,5 @@ def _workflow_tasks(model: Model) -> Iterator[Task]:
             if isinstance(action, Notify):
                 yield Task(action.user, "workflow", workflow.object, Type("reference", of="user"), old=True)
             elif isinstance(action, (SetFields, CreateRecord)):
-                target = model.objects.get(action.object if isinstance(action, CreateRecord) else workflow.object)
-                for name, value in action.values.items():
-                    f = target.fields.get(name) if target else None
-                    expect = stored_type(f) if f and FIELD_TYPES[f.type].writable else None
-                    yield Task(value, "workflow", workflow.object, expect, old=True)
+                target = action.object if isinstance(action, CreateRecord) else workflow.object
+                yield from _values(model, action.values, "workflow", workflow.object, target, old=True)

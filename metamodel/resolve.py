@@ -27,6 +27,7 @@ def resolve(data: Data, at: At = lambda path: None) -> Model:
         value_sets=sets,
         functions={name: build.function(name, body, at) for name, body in data.get("function", {}).items()},
         processes={name: build.process(name, body, at) for name, body in data.get("process", {}).items()},
+        conversions={name: build.conversion(name, body, at) for name, body in data.get("conversion", {}).items()},
         reports={name: build.report(name, body, at) for name, body in data.get("report", {}).items()},
         workflows={name: build.workflow(name, body, at) for name, body in data.get("workflow", {}).items()},
         roles={name: build.role(name, body, objects, at) for name, body in data.get("role", {}).items()},

@@ -239,9 +239,29 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
         "parameters": [fixed.ID],
         "get": act("history_of", f"History: {one}", responses={"200": reply("Changes", ref("Changes"))}),
     }
+    if rights.allows(obj.name, "edit"):
+        made |= _conversion_paths(obj, rights, root, act)
     staged = rights.release.staged(obj.name)
     if staged and staged.field in rights.readable(obj.name):
         made |= _stage_paths(root, act, record, rights.allows(obj.name, "edit"), name, one)
+    return made
+
+
+def _conversion_paths(obj: Object, rights: Rights, root: str, act: Any) -> dict[str, Any]:
+    """The paths of the conversions of an object; parts are named in the body."""
+    made: dict[str, Any] = {}
+    for conversion in rights.release.model.conversions.values():
+        if conversion.object != obj.name:
+            continue
+        label, answers = in_locale(conversion.label, "en"), ("200", "201")
+        made[f"{root}/{{id}}/convert/{conversion.name}"] = {
+            "parameters": [fixed.ID],
+            "get": act(f"preview_{conversion.name}", f"What it would make: {label}",
+                       responses={"200": reply("What would be made", ref("Preview"))}),
+            "post": act(conversion.name, label, parameters=[fixed.IF_MATCH, fixed.IDEMPOTENCY],
+                        requestBody=body(ref("Wanted")),
+                        responses={status: reply("What was made", ref("Converted")) for status in answers}),
+        }  # fmt: skip
     return made
 
 

@@ -45,21 +45,21 @@ class Plan:
 
 
 KEEPS_DATA = (
-    (r"(object|value_set|function|process|report|workflow|role|seed|pack)\.[^.]+", {"add"}),
-    (r"(function|report|workflow|role|seed|pack)\..+", {"add", "change", "remove"}),
+    (r"(object|value_set|function|process|conversion|report|workflow|role|seed|pack)\.[^.]+", {"add"}),
+    (r"(function|conversion|report|workflow|role|seed|pack)\..+", {"add", "change", "remove"}),
     (r"object\.[^.]+\.(label|plural|description)\b.*|object\.[^.]+\.title", {"add", "change", "remove"}),
     (r"object\.[^.]+\.rules\..+", {"add", "change"}),
     (r"object\.[^.]+\.(fields\.|rules\.)?\(order\)", {"change"}),
     (r"object\.[^.]+\.fields\.[^.]+", {"add"}),
     (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
     (
-        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed|stored)",
+        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed|stored|processes)",
         {"change"},
     ),
     (r"object\.[^.]+\.indexes\.[^.]+", {"add"}),
     (r"value_set\.[^.]+\.(label|options\.[^.]+\.(label|active)).*|value_set\..*\(order\)", {"add", "change", "remove"}),
     (r"value_set\.[^.]+\.options\.[^.]+", {"add"}),
-    (r"process\.[^.]+\.(label|start)\b.*", {"add", "change", "remove"}),
+    (r"process\.[^.]+\.(label|start|when)\b.*", {"add", "change", "remove"}),
     (r"process\.[^.]+\.stages\.[^.]+", {"add"}),
     (r"process\.[^.]+\.(stages|moves)\.?\(order\)|process\..*\(order\)", {"change"}),
     (r"process\.[^.]+\.stages\.[^.]+\..+", {"add", "change", "remove"}),
@@ -119,7 +119,7 @@ def with_fills(
 
 def nothing(model: Model) -> Model:
     """A model with the same settings and no declarations."""
-    return Model(model.settings, {}, {}, {}, {}, {}, {}, {}, {}, {})
+    return Model(model.settings, *({} for _ in range(10)))
 
 
 def refusals(changes: tuple[Change, ...], base: Release, model: Model) -> dict[str, str]:
@@ -136,7 +136,10 @@ def refusals(changes: tuple[Change, ...], base: Release, model: Model) -> dict[s
 
 
 def _unsafe_addition(change: Change, base: Release, model: Model) -> str | None:
-    """A new field that records which exist already could not satisfy."""
+    """A new field that records which exist already could not satisfy, and a process that they may follow."""
+    if re.fullmatch(r"object\.[^.]+\.fields\.[^.]+\.processes", change.path):
+        gone = [name for name in change.before if name not in change.after]
+        return f"records may follow the process {gone[0]}" if gone else None
     match = re.fullmatch(r"object\.([^.]+)\.fields\.([^.]+)", change.path)
     if not match or change.kind != "add" or match[1] not in base.model.objects:
         return None

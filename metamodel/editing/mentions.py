@@ -79,11 +79,16 @@ def _object_of(declared: Callable[[Model], Mapping[str, Any]]) -> Owner:
 
 _of_process = _object_of(lambda model: model.processes)
 _of_workflow = _object_of(lambda model: model.workflows)
+_of_conversion = _object_of(lambda model: model.conversions)
 _of_seed = _object_of(lambda model: model.seeds)
 
 
 def _created(body: Body) -> str:
     return body.text("actions", body.path[1], "create")
+
+
+def _made(body: Body) -> str:
+    return body.text("creates", body.path[1], "object")
 
 
 def _granted(body: Body) -> str:
@@ -126,6 +131,16 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("moves.*.to", "option", itself, False),
         ("moves.*.by.*", "role", nothing, False),
         ("moves.*.reason", "value_set", nothing, False),
+    ),
+    "conversion": (
+        ("object", "object", nothing, False),
+        ("sets.*@", "field", _of_conversion, False),
+        ("refs.*@", "field", _of_conversion, False),
+        ("creates.*.object", "object", nothing, False),
+        ("creates.*.each", "child", _of_conversion, False),
+        ("creates.*.match.*", "field", _made, False),
+        ("creates.*.values.*@", "field", _made, False),
+        ("creates.*.refs.*@", "field", _made, False),
     ),
     "report": (("object", "object", nothing, False),),
     "role": (

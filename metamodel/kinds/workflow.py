@@ -31,7 +31,14 @@ class Notify:
     message: Text
 
 
-Action = SetFields | CreateRecord | Notify
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convert:
+    """Convert the record that caused the run; one that is converted already stays as it is."""
+
+    conversion: str
+
+
+Action = SetFields | CreateRecord | Convert | Notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

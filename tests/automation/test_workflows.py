@@ -61,6 +61,26 @@ def test_created_fires_once_where_the_condition_holds(probe_url: str) -> None:
     with_probe(probe_url, work)
 
 
+def test_convert_makes_what_the_conversion_says_once(probe_url: str) -> None:
+    async def work(p: Probe) -> None:
+        item = await p.create("item", "maker", name="a", topic="split", n=3)
+        await p.update(item, "maker", note="first")
+        await drain(p.rt)
+        await p.update(item, "maker", note="again")
+        await drain(p.rt)
+        runs = await p.runs(item)
+        assert {run["state"] for run in runs} == {"done"}
+        (twin,) = await p.rows("SELECT * FROM {s}item WHERE name = 'Twin of a'")
+        (source,) = await p.rows("SELECT parent FROM {s}item WHERE id = $1", item)
+        assert source["parent"] == twin["id"] and twin["n"] == 3
+        assert [mark["label"] for mark in await p.marks(twin["id"])] == ["split"]
+        first = min(runs, key=lambda run: run["event"])["log"][0]
+        assert [part["part"] for part in first["parts"]] == ["twin", "note"]
+        assert first["action"] == "convert" and all(part["created"] for part in first["parts"])
+
+    with_probe(probe_url, work)
+
+
 def test_changed_looks_at_its_fields_and_at_the_old_image(probe_url: str) -> None:
     """A `trigger` on changes of named fields."""
 

@@ -16,6 +16,8 @@ _IMPORT = "tests/importing/test_import.py::"
 _RUNS = "tests/automation/test_workflows.py::"
 _ACCESS = "tests/engine/test_access.py::"
 _PROCESSES = "tests/engine/test_processes.py::"
+_CONVERSION = "tests/engine/test_conversion.py::"
+_CONVERTS = f"{_CONVERSION}test_one_record_becomes_several"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
 _DECLARED = "tests/engine/test_declared.py::"
@@ -31,7 +33,7 @@ _NEW_ROWS = f"{_ACCESS}test_new_rows_must_satisfy_the_grant"
 _EXPORT = f"{_ACCESS}test_export_is_a_right_of_its_own"
 
 _FUNCTIONS = "tests/metamodel/test_functions_of_packs.py::"
-KINDS = ("pack", "tenant", "object", "value_set", "function", "process", "report", "workflow", "role", "seed")
+KINDS = ("pack", "tenant", "object", "value_set", "function", "process", "conversion", "report", "workflow", "role", "seed")
 
 LEDGER: dict[str, str] = {
     **{f"{kind}.kind": f"{_DOCS}test_all_examples_load_together_without_a_warning" for kind in KINDS},
@@ -46,7 +48,7 @@ LEDGER: dict[str, str] = {
     "tenant.patches.object": f"{_LOAD}test_patches_are_merged_by_key_and_settings_taken",
     **{
         f"tenant.patches.{kind}": f"{_LOAD}test_every_kind_can_be_patched"
-        for kind in ("function", "process", "report", "role", "seed", "value_set", "workflow")
+        for kind in ("function", "process", "conversion", "report", "role", "seed", "value_set", "workflow")
     },
     "function.formula": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
     "function.params": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
@@ -161,6 +163,18 @@ LEDGER: dict[str, str] = {
     **{f"process.stages.*.tasks.*.{path}": f"{_PROCESSES}test_moves_tell_the_tasks" for path in ("label", "guidance")},
     "process.when": f"{_PROCESSES}test_the_first_process_whose_condition_holds_is_followed",
     "process.moves[].who": f"{_PROCESSES}test_who_may_move",
+    **{
+        f"conversion.{path}": f"{_CONVERSION}test_one_record_becomes_several"
+        for path in ("creates", "creates.*.each", "creates.*.refs", "sets", "refs")
+    },
+    **{f"conversion.creates.*.{path}": _CONVERTS for path in ("object", "values")},
+    "conversion.object": _CONVERTS,
+    "conversion.creates.*.match": f"{_CONVERSION}test_what_exists_is_taken",
+    **{f"conversion.creates.*.{path}": f"{_CONVERSION}test_conditions_and_wishes" for path in ("when", "optional")},
+    **{f"conversion.{path}": f"{_CONVERSION}test_conditions_and_wishes" for path in ("when", "message")},
+    **{f"conversion.{path}": f"{_CONVERSION}test_a_preview_tells_what_would_be_made"
+       for path in ("label", "creates.*.label")},
+    "workflow.actions[].convert": f"{_RUNS}test_convert_makes_what_the_conversion_says_once",
     "process.moves": _CHOSEN,
     **{f"process.moves[].{path}": _CHOSEN for path in ("by", "reason", "to", "when")},
     "process.moves[].within": f"{_STAGES}test_moves_within_a_period",

@@ -83,6 +83,13 @@ kind: value_set
 name: tags
 options: {hot: Hot, cold: Cold}
 ---
+kind: conversion
+name: double
+object: item
+creates:
+  other: {object: item, values: {name: '"Other " & name'}}
+refs: {parent: other}
+---
 kind: function
 name: portion
 label: Portion

@@ -42,6 +42,7 @@ def test_the_data_of_a_release_gives_the_same_model_without_files(tmp_path: Path
         "value_set",
         "function",
         "process",
+        "conversion",
         "report",
         "workflow",
         "role",
@@ -273,6 +274,7 @@ KIND_PATCHES = {
     "value_set": ("tags: {options: {cold: {active: false}}}", "value_sets.tags.options.cold.active", False),
     "function": ("portion: {label: Share}", "functions.portion.label.en", "Share"),
     "process": ("item_life: {stages: {new: {limit: 3 days}}}", "processes.item_life.stages.new.limit_days", 3),
+    "conversion": ("double: {creates: {other: {optional: true}}}", "conversions.double.creates.other.optional", True),
     "report": ("by_stage: {limit: 7}", "reports.by_stage.limit", 7),
     "workflow": ("follow: {run_as: clerk}", "workflows.follow.run_as", "clerk"),
     "role": ("clerk: {capabilities: []}", "roles.clerk.capabilities", frozenset()),
@@ -282,6 +284,7 @@ KIND_PATCHES = {
 
 @pytest.mark.parametrize("kind", KIND_PATCHES)
 def test_every_kind_can_be_patched(tmp_path: Path, kind: str) -> None:
+    """A function, process, conversion, report, role, seed, value_set and workflow."""
     patch, address, wanted = KIND_PATCHES[kind]
     found: object = load_patched(tmp_path, RICH, TENANT + f"patches:\n  {kind}: {{{patch}}}\n").model
     for step in address.split("."):

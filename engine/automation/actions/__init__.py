@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from engine.automation.actions import create_record, notify, set_fields
+from engine.automation.actions import convert, create_record, notify, set_fields
 from engine.automation.actions.step import Step
-from metamodel.kinds.workflow import Action, CreateRecord, Notify, SetFields
+from metamodel.kinds.workflow import Action, Convert, CreateRecord, Notify, SetFields
 
 Perform = Callable[[Step, Any], Awaitable[dict[str, Any]]]
 
 ACTIONS: dict[type[Action], Perform] = {
     SetFields: set_fields.perform,
     CreateRecord: create_record.perform,
+    Convert: convert.perform,
     Notify: notify.perform,
 }

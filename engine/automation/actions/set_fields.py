@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.automation.actions.step import Step, fitted, given
+from engine.automation.actions.step import Step
+from engine.plan.computed import fitted, given
 from engine.sql.anchors import lock_statement
 from metamodel.kinds.workflow import SetFields
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
-from decimal import Context as Digits
 from typing import Any
 from uuid import UUID
 
 from engine.base.context import Context
 from engine.base.errors import Fault, Refused
-from engine.base.limits import NUMBER_SCALE
 from engine.db import execute
 from engine.db.pool import Connection
 from engine.plan.request import RecordWrite
@@ -23,9 +19,6 @@ from engine.runtime import Runtime
 from engine.sql.statement import Statement
 from engine.sql.workflow import FAILED, PRESENT, values_statement
 from metamodel.kinds.common import Formula
-from metamodel.kinds.object import Field
-
-DIGITS = Digits(prec=80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +79,3 @@ class Step:
         done = await write(self.rt, ctx, self.release, request, self.conn)
         record, version = done.changed[0]
         return {"object": request.object, "record": str(record), "version": version, "fields": list(request.rows[0])}
-
-
-def fitted(f: Field, value: Any) -> Any:
-    """The value of a formula as its field keeps it: numbers are rounded once, half away from zero."""
-    if isinstance(value, Decimal) and f.type != "integer":
-        scale = 2 if f.type == "money" else NUMBER_SCALE if f.scale is None else f.scale
-        return value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, DIGITS)
-    return None if value == "" else value
-
-
-def given(value: Any) -> Any:
-    """A typed value as a caller of the write door gives it."""
-    if isinstance(value, UUID):
-        return str(value)
-    return value.isoformat() if isinstance(value, date) else value

@@ -25,6 +25,7 @@ from engine.plan.request import RecordWrite
 from engine.records import bin as recycle_bin
 from engine.records import write as writes
 from engine.records.bulk import Outcome, write_each
+from engine.records.conversion import Wish, convert, preview
 from engine.records.history import history, stage_history
 from engine.records.read import read_page, read_record
 from engine.records.stages import moves
@@ -192,6 +193,42 @@ async def confirm_task(call: Call) -> Reply:
     return await once(call, work, obj=call.object)
 
 
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a conversion: what the caller wants otherwise, by the names of parts."""
+
+    use: dict[str, UUID] = {}
+    skip: list[str] = []
+    values: dict[str, dict[str, Any]] = {}
+
+
+async def convert_record(call: Call) -> Reply:
+    """Converts a record: `{"items": [{"part", "object", "id", "created"}]}`."""
+    query.only(query.parse(call.query_string))
+    body = await call.typed(Wanted)
+    version = call.if_match(call.record)
+    _own_conversion(call)
+    wish = Wish(use=body.use, skip=tuple(body.skip), values=body.values)
+
+    async def work(conn: Connection | None) -> Reply:
+        made = await convert(call.rt, call.ctx, call.release, call.param("name"), call.record, wish, version, conn)
+        items = [{"part": m.part, "object": m.object, "id": m.record, "created": m.created} for m in made]
+        return json_reply({"items": items}, 201 if any(m.created for m in made) else 200)
+
+    return await once(call, work, obj=call.object)
+
+
+async def preview_conversion(call: Call) -> Reply:
+    """What a conversion of the record would do."""
+    _own_conversion(call)
+    return json_reply(await preview(call.rt, call.ctx, call.release, call.param("name"), call.record))
+
+
+def _own_conversion(call: Call) -> None:
+    found = call.release.model.conversions.get(call.param("name"))
+    if found is None or found.object != call.object:
+        raise Refused("conversion.unknown", f'there is no conversion "{call.param("name")}" of {call.object}')
+
+
 async def list_moves(call: Call) -> Reply:
     return json_reply(await moves(call.rt, call.ctx, call.release, call.object, call.record))
 
@@ -272,6 +309,8 @@ RESOURCES = (
     Resource(ROOT, GET=Action(list_records, "user"), POST=Action(create_records, "user")),
     Resource(f"{ROOT}/{{id}}/move", POST=Action(move_record, "user")),
     Resource(f"{ROOT}/{{id}}/tasks/{{task}}", POST=Action(confirm_task, "user")),
+    Resource(f"{ROOT}/{{id}}/convert/{{name}}", GET=Action(preview_conversion, "user"),
+             POST=Action(convert_record, "user")),
     Resource(f"{ROOT}/{{id}}/moves", GET=Action(list_moves, "user")),
     Resource(f"{ROOT}/{{id}}/history", GET=Action(list_history, "user")),
     Resource(f"{ROOT}/{{id}}/stages", GET=Action(list_stages, "user")),

@@ -1,0 +1,18 @@
+"""`convert`: a conversion of the record that caused the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.automation.actions.step import Step
+from engine.records.conversion import convert
+from metamodel.kinds.workflow import Convert
+
+
+async def perform(step: Step, action: Convert) -> dict[str, Any]:
+    """What was made is told part by part; a record that is converted already stays as it is."""
+    made = await convert(
+        step.rt, step.ctx, step.release, action.conversion, step.record, conn=step.conn, depth=step.depth
+    )
+    parts = [{"part": m.part, "object": m.object, "record": str(m.record), "created": m.created} for m in made]
+    return {"action": "convert", "conversion": action.conversion, "parts": parts}

@@ -1,0 +1,29 @@
+"""Values that formulas gave -> values as a caller of the write door gives them."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from decimal import Context as Digits
+from typing import Any
+from uuid import UUID
+
+from engine.base.limits import NUMBER_SCALE
+from metamodel.kinds.object import Field
+
+DIGITS = Digits(prec=80)
+
+
+def fitted(f: Field, value: Any) -> Any:
+    """The value of a formula as its field keeps it: numbers are rounded once, half away from zero."""
+    if isinstance(value, Decimal) and f.type != "integer":
+        scale = 2 if f.type == "money" else NUMBER_SCALE if f.scale is None else f.scale
+        return value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, DIGITS)
+    return None if value == "" else value
+
+
+def given(value: Any) -> Any:
+    """A typed value as a caller of the write door gives it."""
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
