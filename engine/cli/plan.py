@@ -45,7 +45,12 @@ def show(found: Plan, as_json: bool = False) -> None:
             "base": found.base.number if found.base else None,
             "target": found.target.hash,
             "changes": [{"kind": c.kind, "path": c.path} for c in found.changes],
-            "operations": lines(replace(found, changes=(), refused={})),
+            "operations": lines(replace(found, changes=(), refused={}, breaches=())),
+            "in_flight": [
+                {"process": b.process, "stage": b.stage, "field": b.field, "rule": b.rule, "records": b.records,
+                 "sample": [str(id_) for id_ in b.sample]}
+                for b in found.breaches
+            ],
             "refused": found.refused,
         }, ensure_ascii=False, indent=2), markup=False)
         return

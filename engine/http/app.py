@@ -15,7 +15,7 @@ from engine.base.errors import Refused
 from engine.base.settings import Settings
 from engine.http.call import Service
 from engine.http.resource import check_routes
-from engine.http.routes import batch, docs, formula, health, meta, records, reports, runs, session
+from engine.http.routes import batch, docs, formula, health, meta, processes, records, reports, runs, session
 from engine.identity.resolve import watch
 from engine.runtime import Runtime, follow, running
 from engine.tenants.directory import tenants
@@ -28,6 +28,7 @@ LOADED_AT_START = 32
 RESOURCES = (
     *records.RESOURCES,
     *batch.RESOURCES,
+    *processes.RESOURCES,
     *reports.RESOURCES,
     *session.RESOURCES,
     *meta.RESOURCES,

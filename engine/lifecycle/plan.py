@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from engine.base.context import OPERATOR, Context
 from engine.base.errors import Refused
-from engine.migrate.diff import Operation, operations
+from engine.db.pool import Connection
+from engine.migrate.diff import AddColumn, Operation, operations
 from engine.migrate.present import present
 from engine.migrate.render import describe
 from engine.migrate.wanted import wanted
 from engine.plan.upkeep import kept_of
+from engine.records.inflight import Breach, breaches, told
 from engine.release import release as releases
 from engine.release.release import Release
 from engine.runtime import Runtime
@@ -29,6 +32,7 @@ class Plan:
 
     `refused` maps the path of a change to the reason why it can not be applied; then nothing is. `fills` are the
     roll-ups, as (object, field), whose columns are counted after the switch, while readers go on to compute them.
+    `breaches` are the records that do not have what the stage they stand in would ask for; they keep working.
     """
 
     tenant: str
@@ -38,6 +42,7 @@ class Plan:
     operations: tuple[Operation, ...]
     refused: Mapping[str, str]
     fills: tuple[tuple[str, str], ...] = ()
+    breaches: tuple[Breach, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -96,7 +101,22 @@ async def plan(rt: Runtime, tenant: str, loaded: Loaded) -> Plan:
             steps = operations(wanted(target, rt.collation), await present(conn, there.schema))
         except ValueError as error:
             return Plan(tenant, base, target, changes, (), refused or {"(database)": str(error)})
-    return Plan(tenant, base, target, changes, steps, refused, fills)
+        found = await _in_flight(rt, conn, base, target, steps) if base else ()
+    return Plan(tenant, base, target, changes, steps, refused, fills, tuple(found))
+
+
+async def _in_flight(
+    rt: Runtime, conn: Connection, base: Release, target: Release, steps: Iterable[Operation]
+) -> list[Breach]:
+    """The records that break processes which get another version."""
+    missing = {(step.table, step.column.name) for step in steps if isinstance(step, AddColumn)}
+    before, ctx = base.identity.get("processes", {}), Context(OPERATOR, target.tenant)
+    found: list[Breach] = []
+    for name, held in target.identity["processes"].items():
+        process = target.model.processes.get(name)
+        if process and name in base.model.processes and held != before.get(name):
+            found += await breaches(rt, ctx, target, process, conn, missing=missing)
+    return found
 
 
 def with_fills(
@@ -158,8 +178,18 @@ def lines(found: Plan) -> list[str]:
     out = [str(change) for change in found.changes if "." in change.path]
     out += [f"  {describe(step)}" for step in found.operations]
     out += [f"  fill roll-up {obj}.{name} (lock: a batch of records at a time)" for obj, name in found.fills]
+    out += [_in_words(found.target, breach) for breach in found.breaches]
     out += [f"! {path}: {reason}" for path, reason in found.refused.items()]
     return out
+
+
+def _in_words(release: Release, breach: Breach) -> str:
+    what = told(release, breach, release.model.settings.locales[0])
+    place = f"{breach.process}.{breach.stage}"
+    if breach.records is None:
+        return f"  in flight: records in {place} may lack (told after the change): {what}"
+    few = ", ".join(map(str, breach.sample)) + (", ..." if breach.records > len(breach.sample) else "")
+    return f"  in flight: {breach.records} records in {place} lack: {what} ({few})"
 
 
 def check_applicable(found: Plan) -> None:

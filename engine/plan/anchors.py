@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.plan.checks import Check
-from engine.plan.planned import Computed, PlannedAggregate, own, written
+from engine.plan.planned import PlannedAggregate, everywhere, own
 from engine.plan.request import Operation
 from engine.plan.upkeep import Upkeep
 from engine.release.release import Release, TableRef
-from metamodel.formula.typed import Aggregate, Field, Node, children, walk
+from metamodel.formula.typed import Aggregate, Field, Node, walk
 from metamodel.placed import tasks
 
 Way = tuple[tuple[TableRef, str], ...]
@@ -40,7 +40,7 @@ def is_late(release: Release, obj: str, check: Check, together: frozenset[str], 
     of the latter, or reads roll-ups that the write makes stale."""
     stale = {(kept.object, k.column) for kept in upkeep for k in kept.fields}
     tables = {release.table(name) for name in together | {obj}}
-    for node in (node for tree in (check.holds, check.when) if tree is not None for node in _rows(tree)):
+    for node in (node for tree in (check.holds, check.when) if tree is not None for node in everywhere(tree)):
         if isinstance(node, PlannedAggregate) and node.table in tables:
             return True
         if isinstance(node, Field) and ((node.object, node.name) in stale or (node.path and node.object in together)):
@@ -123,18 +123,3 @@ def _end(release: Release, obj: str, path: tuple[str, ...]) -> str:
     for name in path:
         obj = release.object(obj).fields[name].to or obj
     return obj
-
-
-def _rows(node: Node) -> Iterator[Node]:
-    """Every column and child set that a planned tree takes from any row."""
-    todo, seen = [node], set[Node]()
-    while todo:
-        part = todo.pop()
-        if isinstance(part, Computed):
-            if part not in seen:
-                seen.add(part)
-                todo.append(written(part))
-            continue
-        if isinstance(part, Field | PlannedAggregate):
-            yield part
-        todo.extend(children(part))

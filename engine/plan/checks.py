@@ -20,8 +20,8 @@ class Check:
     """A condition over the new and old image. It is broken where `holds` is not true, among rows where `when` is.
 
     `grant`: judged as a right, in which a blank is no yes. `late`: judged after the rows are written. Messages and
-    codes, and the `formula` that `holds` was written as, stand beside the plan, so that the statement's text depends on
-    the conditions only.
+    codes, the `formula` that `holds` was written as and the `stage` that asks for it stand beside the plan, so that the
+    statement's text depends on the conditions only.
     """
 
     code: str
@@ -33,6 +33,7 @@ class Check:
     grant: bool = False
     late: bool = False
     formula: Formula | None = None
+    stage: str | None = None
 
 
 def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], system: Names) -> list[Check]:

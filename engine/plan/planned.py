@@ -144,6 +144,21 @@ def _own(node: Node, depth: int, apart: Container[Computed], seen: set[Computed]
         yield outermost(node)
 
 
+def everywhere(node: Node) -> Iterator[Node]:
+    """Every column and child set that a planned tree takes from any row."""
+    todo, seen = [node], set[Node]()
+    while todo:
+        part = todo.pop()
+        if isinstance(part, Computed):
+            if part not in seen:
+                seen.add(part)
+                todo.append(written(part))
+            continue
+        if isinstance(part, Field | PlannedAggregate):
+            yield part
+        todo.extend(children(part))
+
+
 N = TypeVar("N", bound=Own)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
@@ -28,9 +28,11 @@ USER = System(Type("reference", nullable=False, of="user"), "user.id")
 
 
 def stage_checks(
-    request: RecordWrite, rights: Rights, given: frozenset[str], again: bool, system: Names
+    request: RecordWrite, rights: Rights, given: frozenset[str], again: bool, system: Names,
+    only: Process | None = None,
 ) -> list[Check]:
-    """What the object's processes ask of a create, an update or a restore; nothing where it has none.
+    """What the object's processes, or `only` one of them, ask of a create, an update or a restore; nothing where it has
+    none.
 
     `again`: which process a record follows is told anew.
     """
@@ -38,7 +40,8 @@ def stage_checks(
     if staged is None or request.operation == "delete":
         return []
     gate = _Gate(request, rights, given, again, system, staged)
-    return [check for process in staged.processes for check in gate.process(process)] + list(gate.said())
+    processes = staged.processes if only is None else (only,)
+    return [check for process in processes for check in gate.process(process)] + list(gate.said())
 
 
 def stage_tasks(
@@ -190,7 +193,8 @@ class _Gate:
         stands = all_of(here, among(self.new, (stage.name,)))
         for name in stage.required:
             if self.create or self.moving or self.again or name in self.given:
-                yield Check("stage.required", name, stage.name, stage.label, filled(system.field(obj, name)), stands)
+                there = filled(system.field(obj, name))
+                yield Check("stage.required", name, stage.name, stage.label, there, stands, stage=stage.name)
         stood = all_of(self.follows(process, "old"), among(self.old, (stage.name,)))
         for name in stage.read_only:
             if not self.create and name in self.given and self.closed:
@@ -201,7 +205,8 @@ class _Gate:
         entering = stands if self.create else all_of(stands, negated(same(self.new, self.old)))
         for criterion in stage.entry.values():
             holds, made = self.tree(criterion.valid_when), criterion.valid_when
-            yield self.check("stage.entry", criterion.name, criterion.message, holds, entering, formula=made)
+            entry = self.check("stage.entry", criterion.name, criterion.message, holds, entering, formula=made)
+            yield replace(entry, stage=stage.name)
         order = list(process.stages)
         ahead = [n for n in order[order.index(stage.name) + 1 :] if process.stages[n].category in ONWARD]
         if self.create or not ahead:
