@@ -19,6 +19,7 @@ VERBS = {
     "formula": "formula:app",
     "data": "data:app",
     "report": "report:report",
+    "handbook": "handbook:handbook_command",
     "rollup": "rollup:app",
     "tenant": "tenant:app",
     "user": "user:app",

@@ -82,6 +82,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                        message=TEXT, parts=_ANY_LIST),
     "Converted": _list(_object("part object id created", part=TEXT, object=TEXT, id=UUID,
                                created={"type": "boolean"})),
+    "InFlight": _list(_object("stage records sample", stage=TEXT, field=TEXT_OR_NULL, rule=TEXT_OR_NULL, detail=TEXT,
+                              records={"type": "integer"}, sample={"type": "array", "items": UUID})),
     "TaskDone": _object("", done={"type": "boolean", "default": True}),
     "LogIn": _object("login password", login=TEXT, password={**TEXT, "format": "password"}),
     "Session": _object("token expires_at user", token=TEXT, expires_at=INSTANT, user=UUID),
@@ -179,6 +181,18 @@ def paths(rights: Rights) -> dict[str, Any]:
         **_reports(rights),
     }  # fmt: skip
     model = rights.release.model
+    readable = [p.name for p in model.processes.values() if p.field in rights.readable(p.object)]
+    if readable:
+        chosen = parameter("process", "path", {**TEXT, "enum": readable}, required=True)
+        made["/processes/{process}/in-flight"] = {
+            "get": operation("in_flight", "Records that lack what their stage asks for", "records",
+                             parameters=[chosen], responses={"200": reply("Records", ref("InFlight"))}),
+        }  # fmt: skip
+        page = {"description": "The page", "content": {"text/markdown": {"schema": TEXT}}}
+        made["/processes/{process}/handbook"] = {
+            "get": operation("handbook", "How people work by a process", "metadata", parameters=[chosen],
+                             responses={"200": page}),
+        }  # fmt: skip
     if any(rights.allows(name, verb) for name in model.objects for verb in ("create", "edit", "delete")):
         made["/batch"] = {
             "post": operation("write_batch", "Write several objects in one transaction", "records",
