@@ -159,6 +159,9 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         on_delete=data.get("on_delete", "restrict") if reference else None,
         processes=_names(data.get("process", ())),
         format=data.get("format"),
+        gapless=data.get("gapless", False) or "reset" in data or "per" in data,
+        reset=data.get("reset"),
+        per=data.get("per"),
         formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
     )
 

@@ -70,7 +70,8 @@ def wanted(release: Release, collation: str | None) -> Catalogue:
     """The catalogue of a release; `collation` is the server's for changes of case."""
     objects = release.model.objects.values()
     sequences = tuple(
-        release.sequence(o.name, f.name) for o in objects for f in o.fields.values() if f.type == "auto_number"
+        release.sequence(o.name, f.name) for o in objects for f in o.fields.values()
+        if f.type == "auto_number" and not f.gapless
     )
     return Catalogue(release.schema, tuple(_table(release, o, collation) for o in objects), sequences)
 

@@ -24,9 +24,22 @@ from metamodel.formula.depends import reads
 from metamodel.formula.typed import Literal, Node
 from metamodel.formula.types import BOOLEAN, TEXT
 from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Field
 from metamodel.model_schema import ModelSchema
 
 STAGE_ENTERED = "stage_entered_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where a gapless number is counted: rows of `table` for the `field` of an object, by the text of the column `per`
+    and by the period that `reset` names."""
+
+    table: TableRef
+    object: str
+    field: str
+    per: str | None
+    reset: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class Column:
     default: Node | None = None
     partial: bool = False
     sequence: TableRef | None = None
+    counter: Counter | None = None
     format: str | None = None
     kept: bool = False
 
@@ -189,7 +203,8 @@ def _columns(
             default = _default(release, obj, f.name, system)
         found.append(Column(
             column, f.name, type_, f.name in given, default, f.name in partial,
-            release.sequence(obj, f.name) if f.type == "auto_number" else None, f.format,
+            release.sequence(obj, f.name) if f.type == "auto_number" and not f.gapless else None,
+            _counter(release, obj, f) if f.gapless else None, f.format,
         ))
     for f in release.kept(obj):
         default = system.computed(obj, f.name) if operation == "create" else None
@@ -197,6 +212,12 @@ def _columns(
             Column(release.column(obj, f.name), f.name, release.column_type(obj, f.name), False, default, kept=True)
         )
     return found
+
+
+def _counter(release: Release, obj: str, f: Field) -> Counter:
+    identity = release.identity["objects"][obj]
+    per = release.column(obj, f.per) if f.per else None
+    return Counter(release.system("_counter"), identity["id"], identity["fields"][f.name]["id"], per, f.reset)
 
 
 def _choice(

@@ -33,7 +33,7 @@ from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame, frame
-from engine.sql.sequence import next_number
+from engine.sql.sequence import counted, next_number
 from engine.sql.statement import slot
 
 ENTERED = "_entered_at"
@@ -111,7 +111,13 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
             system |= {"created_at": created, "created_by": func.coalesce(of(raw, "created_by", Uuid()), user),
                        "modified_at": func.coalesce(of(raw, "modified_at", DateTime(timezone=True)), created),
                        "modified_by": func.coalesce(of(raw, "modified_by", Uuid()), user)}
-        values = {c.name: _created(c, raw, rows, environment) for c in plan.columns}
+        values = {c.name: _created(c, raw, rows, environment) for c in plan.columns if not c.counter}
+        for c in plan.columns:
+            if c.counter:
+                per = values[c.counter.per] if c.counter.per else None
+                source, values[c.name] = counted(
+                    c.counter, raw, source, per, c.format or "", environment.zone, c.name
+                )
     else:
         source = old.join(raw, of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
         kept = {name: of(old, name, COLUMN_TYPES[type_]) for name, type_ in SYSTEM_COLUMNS.items()}

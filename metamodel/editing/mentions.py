@@ -110,6 +110,7 @@ PLACES: dict[str, tuple[Row, ...]] = {
         *((pattern, "field", itself, False) for pattern in _FIELDS_OF_OBJECT),
         ("fields.*@", "field", itself, True),
         ("fields.*.to", "object", nothing, False),
+        ("fields.*.per", "field", itself, False),
         ("fields.*.process", "process", nothing, False),
         ("fields.*.process.*", "process", nothing, False),
         ("fields.*.options", "value_set", nothing, False),

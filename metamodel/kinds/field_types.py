@@ -38,7 +38,7 @@ FIELD_TYPES: dict[str, FieldType] = {
     "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete"}),
     "user": FieldType("uuid", "reference", WRITABLE | {"reverse", "on_delete"}),
     "stage": FieldType("text", "select", COMMON | {"process", "indexed"}),
-    "auto_number": FieldType("text", "text", COMMON | {"format"}, writable=False),
+    "auto_number": FieldType("text", "text", COMMON | {"format", "gapless", "reset", "per"}, writable=False),
     "formula": FieldType(None, None, COMMON | {"formula", "scale", "blanks", "indexed"}, writable=False),
     "rollup": FieldType(None, None, COMMON | {"formula", "scale", "indexed", "stored"}, writable=False),
 }

@@ -13,6 +13,7 @@ from metamodel.kinds.common import Formula, Text
 class Field:
     """A field of any type; what a type does not use is None (`kinds/field_types.py` says which type takes what).
 
+    An auto number is `gapless` (also where it has `reset` or `per`), or else leaves out numbers of refused writes.
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
     record follows the first one whose `when` holds.
     """
@@ -37,6 +38,9 @@ class Field:
     on_delete: str | None = None
     processes: tuple[str, ...] = ()
     format: str | None = None
+    gapless: bool = False
+    reset: str | None = None
+    per: str | None = None
     formula: Formula | None = None
     system: bool = False
 

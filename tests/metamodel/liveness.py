@@ -175,6 +175,10 @@ LEDGER: dict[str, str] = {
     **{f"conversion.{path}": f"{_CONVERSION}test_a_preview_tells_what_would_be_made"
        for path in ("label", "creates.*.label")},
     "workflow.actions[].convert": f"{_RUNS}test_convert_makes_what_the_conversion_says_once",
+    **{f"object.fields.*.{name}": f"tests/engine/test_numbers.py::{test}" for name, test in (
+        ("gapless", "test_gapless_numbers_of_many_writers"), ("reset", "test_numbers_begin_again"),
+        ("per", "test_values_are_counted_apart"),
+    )},
     "process.moves": _CHOSEN,
     **{f"process.moves[].{path}": _CHOSEN for path in ("by", "reason", "to", "when")},
     "process.moves[].within": f"{_STAGES}test_moves_within_a_period",
