@@ -11,7 +11,7 @@ from metamodel.formula.checked import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.conversion import Conversion, Part
 from metamodel.kinds.function import FunctionDeclaration, Parameter
-from metamodel.kinds.object import Field, Object, Rule
+from metamodel.kinds.object import Field, Key, Object, Rule
 from metamodel.kinds.pack import Pack
 from metamodel.kinds.process import Criterion, Move, Process, Stage, Task
 from metamodel.kinds.report import Column, Report
@@ -191,8 +191,20 @@ def object_(name: str, data: Data, at: At) -> Object:
             )
             for key, value in data.get("rules", {}).items()
         },
-        unique={key: tuple(value) for key, value in data.get("unique", {}).items()},
+        unique={key: _key(name, key, value, at) for key, value in data.get("unique", {}).items()},
         indexes={key: tuple(value) for key, value in data.get("indexes", {}).items()},
+    )
+
+
+def _key(owner: str, name: str, data: Any, at: At) -> Key:
+    if not isinstance(data, Mapping):
+        return Key(name=name, fields=tuple(data))
+    return Key(
+        name=name,
+        fields=tuple(data.get("fields", ())),
+        where=_maybe(data.get("where"), at, ("object", owner, "unique", name, "where")),
+        fold=tuple(data.get("fold", ())),
+        message=text(data.get("message")),
     )
 
 

@@ -178,11 +178,11 @@ class _Fields(Mapping[str, FieldShape]):
     def _shape(self, f: Field) -> FieldShape:
         type_ = self._schema.computed(self._owner, f, f.formula) if f.formula else stored_type(f)
         target = type_.of if type_.kind == "reference" and f.name != "id" else None
-        unique = f.unique or (f.name,) in self._owner.unique.values()
+        unique = f.unique or any(key.fields == (f.name,) and key.plain for key in self._owner.unique.values())
         return FieldShape(f.name, type_, target, STAGE_PROPERTIES if f.processes else {}, unique)
 
 
 def _keys(owner: Object, via: str) -> frozenset[str]:
     """The fields of which records that refer to the same one by `via` share no value."""
-    pairs = (key for key in owner.unique.values() if len(key) == 2 and via in key)
+    pairs = (key.fields for key in owner.unique.values() if key.plain and len(key.fields) == 2 and via in key.fields)
     return frozenset(name for key in pairs for name in key if name != via)

@@ -45,6 +45,9 @@ def tasks(model: Model) -> Iterator[Task]:
                 yield Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
         for rule in owner.rules.values():
             yield Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
+        for key in owner.unique.values():
+            if key.where:
+                yield Task(key.where, "rule", owner.name, BOOLEAN)
     for process in model.processes.values():
         for stage in process.stages.values():
             for criterion in (*stage.entry.values(), *stage.exit.values()):

@@ -62,9 +62,11 @@ def _condition(check: Check) -> str:
 
 def _index(ref: TableRef, index: Index, how: str = "") -> str:
     keys = [f"({index.expression})"] if index.expression else []
-    columns = ", ".join([*keys, *map(_quoted, index.columns)])
+    folded = dict(index.fold)
+    columns = ", ".join([*keys, *(folded.get(column) or _quoted(column) for column in index.columns)])
     kind = "UNIQUE INDEX" if index.unique else "INDEX"
     live = "" if index.expression else " WHERE deleted_at IS NULL"
+    live += f" AND ({index.condition})" if index.condition else ""
     return f"CREATE {kind} {how}{_quoted(index.name)} ON {_ref(ref)} ({columns}){live}"
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from engine.release.identity import SYSTEM_COLUMNS, expression_index_name, index_name
 from engine.release.release import Release, TableRef
-from engine.sql.indexing import index_expression
+from engine.sql.indexing import folded_column, index_expression, key_condition
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 
@@ -39,12 +39,15 @@ class Check:
 class Index:
     """A B-tree over live rows (`deleted_at` is null); a unique one keeps a business key. `expression` is SQL over the
     columns of the table and stands before `columns`; such an index is over all rows, since PostgreSQL estimates a
-    condition by the statistics of an index's expression only where the index is not partial."""
+    condition by the statistics of an index's expression only where the index is not partial. Of columns in `fold` it
+    holds that SQL instead, and with a `condition` (SQL too) only the rows where that is true."""
 
     name: str
     columns: tuple[str, ...]
     unique: bool = False
     expression: str | None = None
+    fold: tuple[tuple[str, str], ...] = ()
+    condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _table(release: Release, obj: Object, collation: str | None) -> Table:
     for f in release.kept(obj.name):
         type_ = release.column_type(obj.name, f.name)
         columns.append(Column(release.column(obj.name, f.name), type_, type_ == "boolean"))
-    indexes = (*_indexes(release, obj, name), *_expression_indexes(release, obj, name, collation))
+    indexes = (*_indexes(release, obj, name, collation), *_expression_indexes(release, obj, name, collation))
     return Table(name, tuple(columns), tuple(checks), indexes)
 
 
@@ -107,16 +110,26 @@ def _checks(table: str, column: str, f: Field) -> Iterator[Check]:
             yield Check(index_name(table, (column,), test), column, test, None if value is True else value)
 
 
-def _indexes(release: Release, obj: Object, table: str) -> Iterator[Index]:
+def _indexes(release: Release, obj: Object, table: str, collation: str | None) -> Iterator[Index]:
     """Every lookup is indexed, since child sets and deletes follow it backwards; the rest is declared."""
     kept = release.kept(obj.name)
     column = {f.name: release.column(obj.name, f.name) for f in (*release.stored(obj.name), *kept)}
     seen: set[tuple[str, ...]] = set()
-    unique = [(f.name,) for f in release.stored(obj.name) if f.unique and not f.system] + list(obj.unique.values())
+    plain_keys = [key.fields for key in obj.unique.values() if key.plain]
+    unique = [(f.name,) for f in release.stored(obj.name) if f.unique and not f.system] + plain_keys
     for fields in unique:
         columns = tuple(column[f] for f in fields)
         seen.add(columns)
         yield Index(index_name(table, columns, "key"), columns, unique=True)
+    for key in obj.unique.values():
+        if not key.plain:
+            columns = tuple(column[f] for f in key.fields)
+            fold = tuple((column[f], folded_column(column[f], collation)) for f in key.fold)
+            condition = key_condition(release, obj.name, key)
+            told = f"{columns} {fold} {condition}"
+            yield Index(
+                expression_index_name(table, columns[0], told), columns, unique=True, fold=fold, condition=condition
+            )
     followed = {f.name for f in release.stored(obj.name) if f.type in ("lookup", "user") and not f.system}
     plain = [(f.name,) for f in (*release.stored(obj.name), *kept) if f.indexed or f.name in followed]
     for fields in [*plain, ("owner",), *obj.indexes.values()]:

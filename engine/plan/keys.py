@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from engine.plan.names import Names
 from engine.plan.planned import Join
 from engine.plan.request import Operation
 from engine.release.release import Release, TableRef
-from metamodel.formula.typed import Node
+from metamodel.formula.typed import Field, Node, walk
+from metamodel.kinds.common import Text
 from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.object import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,15 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """These columns together must not occur in another live row."""
+    """These columns (with types) together must not occur in another live row, among those where `where` holds; texts
+    in `folded` columns are the same without case, width and spaces around."""
 
     field: str
     columns: tuple[tuple[str, str], ...]
+    where: Node | None = None
+    folded: frozenset[str] = frozenset()
+    rule: str | None = None
+    message: Text = dataclass_field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,19 @@ def references(
 
 def uniques(release: Release, obj: str, operation: Operation, given: frozenset[str]) -> list[Unique]:
     declared = release.object(obj)
-    keys = [(fields[0], fields) for fields in declared.unique.values()]
-    keys += [(f.name, (f.name,)) for f in release.stored(obj) if f.unique and not f.system]
+    keys = [*declared.unique.values()]
+    keys += [Key(name="", fields=(f.name,)) for f in release.stored(obj) if f.unique and not f.system]
+    system, types = Names(release, None), {f.name: FIELD_TYPES[f.type].column or "" for f in release.stored(obj)}
     found = []
-    for name, fields in keys:
-        if operation in ("create", "restore") or (operation == "update" and given & set(fields)):
-            types = {f.name: FIELD_TYPES[f.type].column or "" for f in release.stored(obj)}
-            found.append(Unique(name, tuple((release.column(obj, f), types[f]) for f in fields)))
+    for key in keys:
+        where = release.model.typed[key.where.key] if key.where else None
+        read = {part.name for part in walk(where) if isinstance(part, Field)} if where else set()
+        if operation in ("create", "restore") or (operation == "update" and given & {*key.fields, *read}):
+            found.append(Unique(
+                key.fields[0], tuple((release.column(obj, f), types[f]) for f in key.fields),
+                system.tree(where, obj) if where else None, frozenset(release.column(obj, f) for f in key.fold),
+                key.name or None, key.message,
+            ))
     return found
 
 

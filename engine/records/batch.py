@@ -172,7 +172,8 @@ class _Batch:
 def _single(release: Release, obj: str, key: str) -> bool:
     """Whether no two records share a value of the field."""
     declared = release.object(obj)
-    return key in declared.fields and (declared.fields[key].unique or (key,) in declared.unique.values())
+    keys = [one.fields for one in declared.unique.values() if one.plain]
+    return key in declared.fields and (declared.fields[key].unique or (key,) in keys)
 
 
 def _row(n: int, step: Step, named: Mapping[str, int], records: Sequence[UUID]) -> dict[str, Any]:

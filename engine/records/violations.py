@@ -112,7 +112,10 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
         used = plan.in_use[number - IN_USE]
         return say("record.in_use", message=in_locale(release.object(used.object).label, locale))
     if number >= UNIQUE:
-        return say("record.unique", plan.uniques[number - UNIQUE].field)
+        key = plan.uniques[number - UNIQUE]
+        if key.message:
+            return Fault("record.unique", in_locale(key.message, locale), f"/{key.field}", key.rule, row)
+        return say("record.unique", key.field, rule=key.rule)
     return say("record.reference", plan.references[number - REFERENCE].field)
 
 

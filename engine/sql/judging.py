@@ -36,7 +36,7 @@ from engine.plan.keys import InUse, Reference, Unique
 from engine.plan.planned import Image, own
 from engine.plan.write import WritePlan
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
+from engine.sql.columns import COLUMN_TYPES, constant, folded, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.images import materialized, no_row, with_old
 from engine.sql.joins import Frame, frame, tables
@@ -68,7 +68,7 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
     tests = [broken_check(check, rows, n) for n, check in checks]
     references = enumerate(plan.references)
     tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in references]
-    tests += [_number(_taken(u, plan, new), UNIQUE + n) for n, u in enumerate(plan.uniques)]
+    tests += [_number(_taken(u, plan, new, environment.case_collation), UNIQUE + n) for n, u in enumerate(plan.uniques)]
     tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
     if old is not None and plan.operation != "restore":
         tests.append(_number(of(new, "_version", BigInteger()) != of(old, "version", BigInteger()), STALE))
@@ -142,16 +142,27 @@ def _dangling(
     return and_(value.is_not(None), absent)
 
 
-def _taken(u: Unique, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
+def _taken(u: Unique, plan: WritePlan, new: CTE, collation: str | None) -> ColumnElement[bool]:
     other = qualified(plan.table).alias()
-    columns = [(of(new, name, COLUMN_TYPES[t]), of(other, name, COLUMN_TYPES[t])) for name, t in u.columns]
+
+    def compared(rows: FromClause, name: str, type_: str) -> ColumnElement[Any]:
+        value = of(rows, name, COLUMN_TYPES[type_])
+        return folded(value, collation) if name in u.folded else value
+
+    columns = [(compared(new, name, type_), compared(other, name, type_)) for name, type_ in u.columns]
     where = [mine == theirs for mine, theirs in columns]
+    meant: ColumnElement[bool] = true()
+    if u.where is not None:
+        meant = expression.condition(u.where, frame_of(new).row)
+        where += [meant, expression.condition(u.where, frame_of(other).row)]
     where += [of(other, "id", Uuid()) != of(new, "id", Uuid()), of(other, "deleted_at", DateTime()).is_(None)]
     taken: ColumnElement[bool] = _exists(frame_of(other), where)
     if not plan.single:
         mine = [column for column, _ in columns]
-        twice = func.count().over(partition_by=mine) > literal(1, BigInteger(), literal_execute=True)
-        taken = or_(taken, and_(twice, *(column.is_not(None) for column in mine)))
+        parts = mine if u.where is None else [*mine, meant]
+        twice = func.count().over(partition_by=parts) > literal(1, BigInteger(), literal_execute=True)
+        alike = [column.is_not(None) for column in mine] + ([] if u.where is None else [meant])
+        taken = or_(taken, and_(twice, *alike))
     return taken
 
 
@@ -166,7 +177,7 @@ def _used(u: InUse, plan: WritePlan, new: CTE) -> ColumnElement[bool]:
 
 def frame_of(source: FromClause) -> Frame:
     """A frame with nothing around its own row."""
-    return Frame(Environment("UTC", None), {"new": source}, (), source)
+    return Frame(Environment("UTC", None), {"new": source}, source=source, hops={("new", ()): source})
 
 
 def _exists(rows: Frame, where: list[ColumnElement[bool]]) -> ColumnElement[bool]:

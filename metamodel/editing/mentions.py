@@ -104,7 +104,9 @@ def _entered(body: Body) -> str:
 
 
 Row = tuple[str, Named, Owner, bool]
-_FIELDS_OF_OBJECT: tuple[str, ...] = ("title", "rules.*.field", "unique.*.*", "indexes.*.*")
+_FIELDS_OF_OBJECT: tuple[str, ...] = (
+    "title", "rules.*.field", "unique.*.*", "unique.*.fields.*", "unique.*.fold.*", "indexes.*.*",
+)
 PLACES: dict[str, tuple[Row, ...]] = {
     "object": (
         *((pattern, "field", itself, False) for pattern in _FIELDS_OF_OBJECT),

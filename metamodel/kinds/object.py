@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from metamodel.kinds.common import Formula, Text
@@ -62,6 +62,23 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """No two live records where `where` holds (None: all) share the values of these fields; those of `fold` are
+    compared without case, width and spaces around. Blanks are never the same."""
+
+    name: str
+    fields: tuple[str, ...]
+    where: Formula | None = None
+    fold: tuple[str, ...] = ()
+    message: Text = field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is unique as it stands, among all records."""
+        return self.where is None and not self.fold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Object:
     """A kind of record. `fields` holds the system fields first, then the declared ones in file order."""
 
@@ -72,5 +89,5 @@ class Object:
     title: str
     fields: Mapping[str, Field]
     rules: Mapping[str, Rule]
-    unique: Mapping[str, tuple[str, ...]]
+    unique: Mapping[str, Key]
     indexes: Mapping[str, tuple[str, ...]]

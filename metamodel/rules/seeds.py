@@ -20,7 +20,7 @@ def check(model: Model, at: Places, issues: Collector) -> None:
         key = owner and find_field(owner, seed.key, ("seed", seed.name, "key"), at, issues)
         if owner is None or key is None:
             continue
-        if not key.unique and (seed.key,) not in owner.unique.values():
+        if not key.unique and not any(k.fields == (seed.key,) and k.plain for k in owner.unique.values()):
             issues.add(
                 "M223",
                 f"{owner.name}.{seed.key} is not unique, so records can not be found again by it",

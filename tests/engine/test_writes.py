@@ -201,7 +201,7 @@ async def test_unique_values_and_keys(yard: Yard) -> None:
     one, two = await yard.many(
         "job", [{"name": "k1", "site": str(site), "code": "U1"}, {"name": "k2", "site": str(site)}]
     )
-    assert await yard.faults(yard.update("job", two, name="k1")) == {("record.unique", "/site", None)}
+    assert await yard.faults(yard.update("job", two, name="k1")) == {("record.unique", "/site", "name_in_site")}
     assert (await yard.update("job", one, name="k1", code="U1"))["code"] == "U1"
     await yard.delete("job", one)
     again = await yard.create("job", name="k1", site=str(site), code="U1")

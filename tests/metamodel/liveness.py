@@ -179,6 +179,11 @@ LEDGER: dict[str, str] = {
         ("gapless", "test_gapless_numbers_of_many_writers"), ("reset", "test_numbers_begin_again"),
         ("per", "test_values_are_counted_apart"),
     )},
+    "object.unique.*.fields": f"{_WRITES}test_unique_values_and_keys",
+    **{f"object.unique.*.{part}": f"tests/engine/test_unique_keys.py::{test}" for part, test in (
+        ("fold", "test_folded_texts_are_the_same"), ("message", "test_folded_texts_are_the_same"),
+        ("where", "test_only_records_where_the_condition_holds_count"),
+    )},
     "process.moves": _CHOSEN,
     **{f"process.moves[].{path}": _CHOSEN for path in ("by", "reason", "to", "when")},
     "process.moves[].within": f"{_STAGES}test_moves_within_a_period",
