@@ -11,7 +11,7 @@ from metamodel.formula.checked import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.conversion import Conversion, Part
 from metamodel.kinds.function import FunctionDeclaration, Parameter
-from metamodel.kinds.object import Field, Key, Object, Rule
+from metamodel.kinds.object import Dependence, Field, Key, Object, Rule
 from metamodel.kinds.pack import Pack
 from metamodel.kinds.process import Criterion, Move, Process, Stage, Task
 from metamodel.kinds.report import Column, Report
@@ -154,6 +154,7 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         max=number(data.get("max")),
         scale=data.get("scale"),
         options=f"{owner}.{name}" if isinstance(options, Mapping) else options,
+        depends_on=_dependence(data["depends_on"]) if "depends_on" in data else None,
         to=USER if kind == "user" else data.get("to"),
         reverse=data.get("reverse"),
         on_delete=data.get("on_delete", "restrict") if reference else None,
@@ -163,6 +164,15 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         reset=data.get("reset"),
         per=data.get("per"),
         formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
+    )
+
+
+def _dependence(data: Data) -> Dependence:
+    return Dependence(
+        field=data["field"],
+        options={key: tuple(names) for key, names in data["options"].items()},
+        otherwise=tuple(data.get("otherwise", ())),
+        blank=tuple(data.get("blank", ())),
     )
 
 

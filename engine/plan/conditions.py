@@ -20,6 +20,10 @@ def all_of(*tests: Node | None) -> Node:
     return there[0] if len(there) == 1 else Call(BOOLEAN, "and", there)
 
 
+def any_of(*tests: Node) -> Node:
+    return tests[0] if len(tests) == 1 else Call(BOOLEAN, "or", tests)
+
+
 def negated(test: Node) -> Node:
     return Call(BOOLEAN, "not", (test,))
 

@@ -193,12 +193,12 @@ def _boolean(f: Field, release: Release) -> Callable[[Any], bool]:
 
 
 def _choices(f: Field, release: Release) -> tuple[Mapping[str, str], str]:
-    """The codes of options that may be chosen, by name, and the names for messages."""
-    chosen = release.model.choices(f.choice or "").values()
-    names = tuple(one.name for one in chosen if isinstance(one, Stage) or one.active)
+    """The codes of options by name, and the names that may be chosen for messages."""
+    chosen = release.model.choices(f.choice or "")
+    names = tuple(one.name for one in chosen.values() if isinstance(one, Stage) or one.active)
     codes = release.codes(f.choice or "")
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return {name: codes.get(name, name) for name in names}, shown
+    return {name: codes.get(name, name) for name in chosen}, shown
 
 
 def _select(f: Field, release: Release) -> Callable[[Any], str]:

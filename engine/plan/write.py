@@ -13,6 +13,7 @@ from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
+from engine.plan.options import option_checks
 from engine.plan.planned import Join, with_image
 from engine.plan.read import Output
 from engine.plan.request import Operation, RecordWrite
@@ -149,7 +150,8 @@ def plan_write(
     access = system.grant(rights.rows(obj, verb), obj)
     again = choice is not None and choice.again
     checks = (
-        *record_checks(request, rights, given, system), *stage_checks(request, rights, given, again, system)
+        *record_checks(request, rights, given, system), *option_checks(request, release, given, system),
+        *stage_checks(request, rights, given, again, system),
     )
     stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
     checks = tuple(replace(check, late=is_late(release, obj, check, request.together, stale)) for check in checks)

@@ -15,6 +15,8 @@ _TEXTS = {
     "en": {
         "record.required": "{field} is required",
         "record.reference": "there is no such record",
+        "record.option": "{message} can not be chosen any more",
+        "record.option_dependent": "this option does not go with the rest of the record",
         "record.unique": "{field} is already in use",
         "record.in_use": "records of {message} refer to it",
         "record.rule_error": "{message} could not be evaluated: {error}",
@@ -35,6 +37,8 @@ _TEXTS = {
     "zh": {
         "record.required": "{field}为必填项",
         "record.reference": "没有这条记录",
+        "record.option": "“{message}”已停用，不能再选择",
+        "record.option_dependent": "该选项与记录的其他内容不匹配",
         "record.unique": "{field}已被使用",
         "record.in_use": "仍有{message}记录引用它",
         "record.rule_error": "无法计算{message}：{error}",

@@ -113,6 +113,7 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("fields.*@", "field", itself, True),
         ("fields.*.to", "object", nothing, False),
         ("fields.*.per", "field", itself, False),
+        ("fields.*.depends_on.field", "field", itself, False),
         ("fields.*.process", "process", nothing, False),
         ("fields.*.process.*", "process", nothing, False),
         ("fields.*.options", "value_set", nothing, False),

@@ -10,6 +10,17 @@ from metamodel.kinds.common import Formula, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dependence:
+    """Which options go with which value of the field `field`; `otherwise` those that go with values that are not
+    listed, `blank` those that may be chosen while it is blank."""
+
+    field: str
+    options: Mapping[str, tuple[str, ...]]
+    otherwise: tuple[str, ...]
+    blank: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """A field of any type; what a type does not use is None (`kinds/field_types.py` says which type takes what).
 
@@ -33,6 +44,7 @@ class Field:
     max: Decimal | None = None
     scale: int | None = None
     options: str | None = None
+    depends_on: Dependence | None = None
     to: str | None = None
     reverse: str | None = None
     on_delete: str | None = None

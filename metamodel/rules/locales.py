@@ -53,6 +53,8 @@ def _walk(item: Item, name: str | None, at: Places, issues: Collector) -> None:
         _text(item, at, issues)
     elif isinstance(item.value, dict):
         for key, value in item.value.items():
+            if name == "options" and isinstance(value.value, list):
+                continue  # options that go with a value of another field
             if name == "options" and not _full_option(value):
                 _text(value, at, issues)
                 continue

@@ -18,6 +18,7 @@ _ACCESS = "tests/engine/test_access.py::"
 _PROCESSES = "tests/engine/test_processes.py::"
 _CONVERSION = "tests/engine/test_conversion.py::"
 _CONVERTS = f"{_CONVERSION}test_one_record_becomes_several"
+_OPTIONS = "tests/engine/test_options.py::"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
 _DECLARED = "tests/engine/test_declared.py::"
@@ -184,6 +185,9 @@ LEDGER: dict[str, str] = {
         ("fold", "test_folded_texts_are_the_same"), ("message", "test_folded_texts_are_the_same"),
         ("where", "test_only_records_where_the_condition_holds_count"),
     )},
+    "object.fields.*.depends_on": f"{_OPTIONS}test_options_go_with_another_field",
+    **{f"object.fields.*.depends_on.{part}": f"{_OPTIONS}test_options_go_with_another_field"
+       for part in ("field", "options", "otherwise", "blank")},
     "process.moves": _CHOSEN,
     **{f"process.moves[].{path}": _CHOSEN for path in ("by", "reason", "to", "when")},
     "process.moves[].within": f"{_STAGES}test_moves_within_a_period",

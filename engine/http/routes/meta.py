@@ -114,10 +114,19 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "max": f.max,
         "scale": f.scale,
         "value_set": f.options,
+        "depends_on": _dependence(f),
         "processes": f.processes or None,
         "to": target if target and rights.allows(target, "read") else None,
     }
     return {key: value for key, value in described.items() if value is not None}
+
+
+def _dependence(f: Field) -> dict[str, Any] | None:
+    """Which options go with which value of another field."""
+    found = f.depends_on
+    if found is None:
+        return None
+    return {"field": found.field, "options": found.options, "otherwise": found.otherwise, "blank": found.blank}
 
 
 def writable(rights: Rights, obj: str, field: str, verb: str) -> bool:
