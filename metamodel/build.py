@@ -35,6 +35,8 @@ At = Callable[[tuple[str | int, ...]], TextPlace | None]
 
 TEXT_LENGTH = 255
 LONG_TEXT_LENGTH = 65_536
+RATING = 5
+"""The best rating where `max` is missing."""
 USER = "user"
 FORECAST = {"open": "pipeline", "won": "closed", "lost": "omitted", "void": "omitted"}
 """What a forecast takes records of a category for, where the stage does not say."""
@@ -150,8 +152,8 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         indexed=data.get("indexed", False),
         stored=data.get("stored", False),
         max_length=data.get("max_length", lengths.get(kind)),
-        min=number(data.get("min")),
-        max=number(data.get("max")),
+        min=number(data.get("min", 1 if kind == "rating" else None)),
+        max=number(data.get("max", RATING if kind == "rating" else None)),
         scale=data.get("scale"),
         options=f"{owner}.{name}" if isinstance(options, Mapping) else options,
         to=USER if kind == "user" else data.get("to"),
@@ -162,6 +164,8 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         gapless=data.get("gapless", False) or "reset" in data or "per" in data,
         reset=data.get("reset"),
         per=data.get("per"),
+        symbology=data.get("symbology"),
+        schema=data.get("schema"),
         formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
     )
 

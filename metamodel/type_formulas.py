@@ -27,7 +27,7 @@ from metamodel.placed import Task, function_tasks, tasks
 from metamodel.source import Item
 
 NOWHERE = Places(Item({}, None))
-NO_VALUE = frozenset({"set", "list", "geo", "null", "period", "error"})
+NO_VALUE = frozenset({"set", "list", "geo", "json", "null", "period", "error"})
 """Kinds that a formula field, a group or a measure can not have."""
 KINDS = {"rollup": "roll-up"}
 """What field types are called in messages, where it is not their own name."""

@@ -51,6 +51,7 @@ CODES: dict[str, Code] = {
     "record.too_long": Code("invalid", "The text is too long"),
     "record.out_of_range": Code("invalid", "The value is out of range"),
     "record.option": Code("invalid", "There is no such option"),
+    "record.schema": Code("invalid", "The value does not fit the schema of its field"),
     "record.reference": Code("invalid", "The referenced record does not exist"),
     "record.key": Code("invalid", "The key names no single record"),
     "record.unique": Code("invalid", "The value is already in use"),

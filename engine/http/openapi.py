@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.base.limits import PAGE_DEFAULT, PAGE_MAX
+from engine.base.limits import PAGE_DEFAULT, PAGE_MAX, TAGS_MAX
 from engine.http import openapi_fixed as fixed
 from engine.http.openapi_parts import body, operation, parameter, ref, reply
 from engine.plan.access import Rights, refused_field
@@ -30,13 +30,14 @@ BY_KIND: dict[Kind, Schema] = {
     "decimal": {"type": "number"},
     "money": {"type": "number"},
     "percent": {"type": "number"},
-    "duration": {"type": "number"},
+    "duration": {"type": "string", "format": "duration"},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
     "datetime": {"type": "string", "format": "date-time"},
-    "time": {"type": "string"},
+    "time": {"type": "string", "pattern": r"^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$"},
     "reference": {"type": "string", "format": "uuid"},
     "list": {"type": "array", "items": {"type": "string"}},
+    "json": {},
 }
 FORMATS = {"email": "email", "url": "uri"}
 
@@ -151,10 +152,17 @@ def _write(f: Field, release: Release, locale: str, verb: str) -> Schema:
     kind = FIELD_TYPES[f.type].kind
     assert kind is not None
     schema = _shape(f, kind, release, every_option=False)
+    if kind == "duration":
+        schema["type"] = ["string", "number"]
+    least, most = ("minItems", "maxItems") if kind == "list" else ("minimum", "maximum")
     if f.min is not None:
-        schema["minimum"] = _plain(f.min)
+        schema[least] = _plain(f.min)
     if f.max is not None:
-        schema["maximum"] = _plain(f.max)
+        schema[most] = _plain(f.max)
+    if f.type == "tags":
+        schema |= {"items": {"type": "string", "maxLength": text_limit(f)}, "maxItems": int(f.max or TAGS_MAX)}
+    if f.schema is not None:
+        schema = dict(f.schema)
     if schema.get("type") == "string" and kind == "text":
         schema["maxLength"] = text_limit(f)
     blank = not f.required or (verb == "create" and f.default is not None)
@@ -185,7 +193,10 @@ def _plain(number: Decimal) -> int | float:
 
 
 def _nullable(schema: Schema) -> Schema:
-    made = {**schema, "type": [schema["type"], "null"]}
+    if "type" not in schema or "null" in schema["type"]:
+        return schema
+    given = schema["type"]
+    made = {**schema, "type": [*([given] if isinstance(given, str) else given), "null"]}
     if "enum" in made:
         made["enum"] = [*made["enum"], None]
     return made
@@ -296,7 +307,7 @@ def _list_parameters(obj: Object, rights: Rights) -> list[dict[str, Any]]:
     equal = []
     for f in obj.fields.values():
         kind = shape.fields[f.name].type.kind if f.name in rights.readable(obj.name) else "set"
-        if kind in BY_KIND and kind not in ("list", "duration"):
+        if kind in BY_KIND and kind not in ("list", "duration", "json"):
             schema = _shape(f, kind, rights.release, every_option=True)
             equal.append(parameter(f.name, "query", schema, f"Only records whose {f.name} is this"))
     return [

@@ -25,6 +25,9 @@ from metamodel.formula.types import BOOLEAN, Type
 from metamodel.formula.weight import weight
 from metamodel.names import did_you_mean
 
+UNORDERED = {"list": "several values", "json": "JSON", "geo": "a place"}
+"""The kinds by which nothing can be sorted, and what they hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -222,8 +225,9 @@ def _order(keys: Sequence[str], obj: str, names: Names, faults: list[Fault]) -> 
     for key in keys or ("id",):
         descending = key.startswith("-")
         tree = _path(key.removeprefix("-"), obj, names, faults, "order")
-        if tree is not None and tree.type.kind == "list":
-            faults.append(Fault("query.invalid", f'"{key}" holds several values and gives no order', "order"))
+        if tree is not None and tree.type.kind in UNORDERED:
+            what = f'"{key}" holds {UNORDERED[tree.type.kind]} and gives no order'
+            faults.append(Fault("query.invalid", what, "order"))
         elif tree is not None:
             order.append(Order(tree, descending))
     tie = names.field(obj, "id")

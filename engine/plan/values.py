@@ -6,13 +6,32 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from jsonschema import Draft202012Validator
+
 from engine.base.errors import Fault, Refused
-from engine.base.limits import LONG_TEXT_DEFAULT, NUMBER_DIGITS, NUMBER_SCALE, TEXT_DEFAULT
+from engine.base.limits import (
+    JSON_FIELD_BYTES,
+    LONG_TEXT_DEFAULT,
+    NUMBER_DIGITS,
+    NUMBER_SCALE,
+    TAG_LENGTH,
+    TAGS_MAX,
+    TEXT_DEFAULT,
+)
+from engine.plan.written import (
+    DURATION_MAX,
+    GTIN,
+    gtin_fits,
+    parse_date,
+    parse_datetime,
+    parse_duration,
+    parse_time,
+)
 from engine.release.release import Release
 from metamodel.kinds.object import Field
 from metamodel.kinds.process import Stage
@@ -22,6 +41,7 @@ PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]{3,28}[0-9](?: ?(?:x|ext\.?) ?[0-9]{1,6
 URL = re.compile(r"https?://[^\s/$.?#<>\"][^\s<>\"]{0,2000}", re.IGNORECASE)
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BIGINT = 2**63
+ENCODER = msgspec.json.Encoder(decimal_format="number")
 EXACT = Context(prec=2 * NUMBER_DIGITS, Emin=-999_999, Emax=999_999, traps=[])
 
 
@@ -58,7 +78,10 @@ def from_text(kind: str, text: str) -> Any:
 
 def text_limit(f: Field) -> int:
     """How many characters a text field takes."""
-    return f.max_length or (LONG_TEXT_DEFAULT if f.type == "long_text" else TEXT_DEFAULT)
+    return f.max_length or _LENGTHS.get(f.type, TEXT_DEFAULT)
+
+
+_LENGTHS = {"long_text": LONG_TEXT_DEFAULT, "tags": TAG_LENGTH}
 
 
 def _text(f: Field, release: Release) -> Callable[[Any], str | None]:
@@ -163,24 +186,103 @@ def _datetime(f: Field, release: Release) -> Callable[[Any], str]:
     return convert
 
 
-_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+def _time(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        try:
+            return parse_time(value).isoformat()
+        except (TypeError, ValueError) as error:
+            raise Unfit("record.type", "a time of day such as 14:30 or 14:30:15 is expected") from error
+
+    return convert
 
 
-def parse_date(value: Any) -> date:
-    """A date of ISO form `YYYY-MM-DD` only."""
-    if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise ValueError(value)
-    return date.fromisoformat(value)
+def _duration(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        expected = "a duration such as PT1H30M, or a number of seconds, is expected"
+        try:
+            seconds = parse_duration(value) if isinstance(value, str) else _decimal(value, expected)
+        except ValueError as error:
+            raise Unfit("record.type", expected) from error
+        if seconds.copy_abs() >= DURATION_MAX:
+            raise Unfit("record.out_of_range", "the duration is too long")
+        if seconds != (exact := seconds.quantize(Decimal("0.000001"), context=EXACT)):
+            raise Unfit("record.out_of_range", "a duration is exact to the microsecond")
+        _within(f, seconds)
+        return format(exact.normalize(EXACT), "f")
+
+    return convert
 
 
-def parse_datetime(value: Any) -> datetime:
-    """An RFC 3339 instant; the offset must be given. Returned in UTC."""
-    if not isinstance(value, str) or len(value) < 16 or not value.isascii():
-        raise ValueError(value)
-    parsed = datetime.fromisoformat(value)
-    if parsed.tzinfo is None:
-        raise ValueError("no offset")
-    return parsed.astimezone(UTC)
+def _barcode(f: Field, release: Release) -> Callable[[Any], str | None]:
+    plain, symbology = _text(f, release), f.symbology or ""
+
+    def convert(value: Any) -> str | None:
+        text = plain(value)
+        if text is None:
+            return None
+        if symbology in GTIN and not gtin_fits(text, symbology):
+            raise Unfit("record.type", f"{GTIN[symbology]} digits with the right check digit are expected")
+        if symbology == "code128" and not (text.isascii() and text.isprintable()):
+            raise Unfit("record.type", "a code 128 holds printable ASCII characters only")
+        return text
+
+    return convert
+
+
+def _tags(f: Field, release: Release) -> Callable[[Any], list[str] | None]:
+    one = _text(f, release)
+    most = int(f.max) if f.max is not None else TAGS_MAX
+
+    def convert(value: Any) -> list[str] | None:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise Unfit("record.type", "a list of texts is expected")
+        texts = [text for item in value if (text := one(item.strip()))]
+        found = list(dict.fromkeys(texts))
+        if len(found) > most:
+            raise Unfit("record.out_of_range", f"at most {most} are allowed; these are {len(found)}")
+        return found or None
+
+    return convert
+
+
+def _json(f: Field, release: Release) -> Callable[[Any], Any]:
+    judge = None if f.schema is None else Draft202012Validator(_plain_json(f.schema))
+
+    def convert(value: Any) -> Any:
+        _sound(value)
+        text = ENCODER.encode(value)
+        if len(text) > JSON_FIELD_BYTES:
+            raise Unfit("record.too_long", f"at most {JSON_FIELD_BYTES} bytes of JSON are allowed")
+        found = min(judge.iter_errors(_plain_json(value)), key=lambda e: len(e.path), default=None) if judge else None
+        if found is not None:
+            place = "".join(f"/{step}" for step in found.absolute_path)
+            raise Unfit("record.schema", f"{place or 'the value'}: {found.message[:300]}")
+        return msgspec.Raw(text)
+
+    return convert
+
+
+def _sound(value: Any) -> None:
+    """Raises Unfit for what PostgreSQL can not keep as JSON."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= ch <= "\udfff" for ch in value if not ch.isascii()):
+            raise Unfit("record.type", "a text of the value holds a character that can not be kept")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            _sound(key)
+            _sound(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _sound(inner)
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        if not number.is_finite() or abs(number.adjusted()) > 300 or len(number.as_tuple().digits) > 1_000:
+            raise Unfit("record.out_of_range", "a number of the value is too large")
+
+
+def _plain_json(value: Any) -> Any:
+    """The value as JSON reads it, its numbers integers and floats."""
+    return msgspec.json.decode(ENCODER.encode(value))
 
 
 def _boolean(f: Field, release: Release) -> Callable[[Any], bool]:
@@ -243,16 +345,22 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "email": _matching(EMAIL, "an e-mail address"),
     "phone": _matching(PHONE, "a telephone number"),
     "url": _matching(URL, "an http or https address"),
+    "barcode": _barcode,
     "integer": _integer,
     "decimal": _number,
     "percent": _number,
     "money": _number,
+    "rating": _integer,
     "date": _date,
     "datetime": _datetime,
+    "time": _time,
+    "duration": _duration,
     "boolean": _boolean,
     "select": _select,
     "stage": _select,
     "multi_select": _multi_select,
+    "tags": _tags,
+    "json": _json,
     "lookup": _reference,
     "user": _reference,
     "auto_number": _text,
@@ -285,11 +393,11 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "decimal": lambda text: _moderate(Decimal(text)),
     "percent": lambda text: _moderate(Decimal(text)),
     "money": lambda text: _moderate(Decimal(text)),
-    "duration": lambda text: _moderate(Decimal(text)),
+    "duration": lambda text: parse_duration(text) if "P" in text else _moderate(Decimal(text)),
     "boolean": lambda text: {"true": True, "false": False}[text],
     "date": parse_date,
     "datetime": lambda text: parse_datetime(text.replace(" ", "T")),
-    "time": time.fromisoformat,
+    "time": parse_time,
     "reference": UUID,
 }
 

@@ -24,7 +24,7 @@ from engine.db.transaction import atomic, in_transaction
 from engine.plan.access import allowed, refused_field
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
-from engine.plan.values import Converter, convert_row, converters
+from engine.plan.values import ENCODER, Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
 from engine.records.anchors import judge, lock
 from engine.records.read import read_record
@@ -254,7 +254,7 @@ def _payload(
         if partial:
             made["_absent"] = [columns[name] for name in partial if name not in row]
         out.append(made)
-    return msgspec.json.encode(out if request.many else out[0]).decode()
+    return ENCODER.encode(out if request.many else out[0]).decode()
 
 
 def _prepare(

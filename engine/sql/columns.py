@@ -46,6 +46,7 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "reference": Uuid(),
     "list": ARRAY(Text()),
     "geo": ARRAY(Numeric()),
+    "json": JSONB(),
     "null": Text(),
 }
 
@@ -59,6 +60,7 @@ COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
     "time": Time(),
     "uuid": Uuid(),
     "text[]": ARRAY(Text()),
+    "jsonb": JSONB(),
 }
 
 

@@ -17,6 +17,7 @@ from engine.plan.grouping import narrowed
 from engine.plan.planned import Join, own
 from engine.plan.read import Order, Output, ReadPlan
 from engine.sql import expression
+from engine.sql.answer import answered
 from engine.sql.columns import SQL_TYPES, constant, json_object, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame, frame, tables
@@ -100,7 +101,7 @@ def _conditions(plan: ReadPlan, rows: Frame) -> list[ColumnElement[bool]]:
 
 
 def _row(plan: ReadPlan, rows: Frame) -> Select[Any]:
-    columns = [expression.value(output.tree, rows.row).label(output.key) for output in plan.outputs]
+    columns = [answered(output, rows.row).label(output.key) for output in plan.outputs]
     return select(*columns, *([_errors(plan.outputs, rows).label("_errors")] if plan.errors else []))
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
 
@@ -43,16 +44,22 @@ def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
     pairs: list[ColumnElement[Any]] = []
     for name, type_ in _logged(plan).items():
         kind = COLUMN_TYPES[type_]
-        value: ColumnElement[Any] = of(new, name, kind)
+        value = _kept(of(new, name, kind))
         if old is not None:
             before = of(old, name, kind)
-            value = case((value.is_distinct_from(before), func.jsonb_build_array(before, value)))
+            changed = func.jsonb_build_array(_kept(before), value)
+            value = case((of(new, name, kind).is_distinct_from(before), changed))
         pairs += [constant(name), value]
     entry: dict[str, ColumnElement[Any]] = {
         **_about(plan, new), "door": slot("door", Text()), "request_id": slot("request", Text()),
         "changes": json_object(pairs),
     }
     return _log(plan.history, entry, with_old(new, old), gate).cte("history")
+
+
+def _kept(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """JSON is kept as text, because blanks inside of it mean something."""
+    return cast(value, Text()) if isinstance(value.type, JSONB) else value
 
 
 def _logged(plan: WritePlan) -> dict[str, str]:

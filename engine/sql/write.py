@@ -36,6 +36,7 @@ from sqlalchemy.sql.selectable import CTE
 
 from engine.plan.write import WritePlan
 from engine.sql import expression
+from engine.sql.answer import answered
 from engine.sql.columns import COLUMN_TYPES, of
 from engine.sql.expression import Environment
 from engine.sql.images import all_columns, new_rows, old_rows, raw_rows
@@ -89,7 +90,7 @@ def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> S
     shown = frame(
         environment, {"new": new}, plan.output_joins, [*(o.tree for o in plan.outputs), plan.visible]
     )
-    values = [expression.value(o.tree, shown.row).label(o.key) for o in plan.outputs]
+    values = [answered(o, shown.row).label(o.key) for o in plan.outputs]
     order = of(new, "_ord", Integer())
     where = [expression.grants(plan.visible, shown.row)] if plan.visible is not None else []
     found = select(*values).select_from(shown.source).where(*where)

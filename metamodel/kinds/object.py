@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from metamodel.kinds.common import Formula, Text
 
@@ -15,7 +16,8 @@ class Field:
 
     An auto number is `gapless` (also where it has `reset` or `per`), or else leaves out numbers of refused writes.
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
-    record follows the first one whose `when` holds.
+    record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a
+    duration; `max` is also how many tags there may be. `schema` is the JSON Schema of a `json` field.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Field:
     gapless: bool = False
     reset: str | None = None
     per: str | None = None
+    symbology: str | None = None
+    schema: Mapping[str, Any] | None = None
     formula: Formula | None = None
     system: bool = False
 

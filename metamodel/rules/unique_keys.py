@@ -13,7 +13,7 @@ from metamodel.model_schema import ModelSchema
 from metamodel.overlay import Places, find
 from metamodel.rules.common import Path, find_field
 
-NOT_COMPARED = frozenset({"long_text", "multi_select"})
+NOT_COMPARED = frozenset({"long_text", "multi_select", "tags", "json"})
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:

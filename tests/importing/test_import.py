@@ -203,3 +203,26 @@ async def test_a_file_that_is_not_there_or_has_a_header_only(store: Store) -> No
     for path in (store.folder / "gone.csv", store.folder):
         with refusing("import.file", path.name):
             await import_csv(store.rt, ctx, store.release, mapping, path)
+
+
+async def test_spans_times_lists_and_json_are_read_as_exports_write_them(store: Store) -> None:
+    text = (
+        "name,starts,lasts,words,facts\n"
+        'a,08:30,1:30,red; blue,"{""a"": 1.5}"\n'
+        'b,09:00:30,PT2H,"[""x;y""]",[]\n'
+        "c,,90,,\n"
+        "d,25:00,1:75,,{\n"
+    )
+    names = ("name", "starts", "lasts", "words", "facts")
+    mapping = {"columns": {name: name for name in names}, "object": "shift"}
+    done = await store.load(mapping, text)
+    assert done.created == 3
+    assert [(f.code, f.pointer) for f in done.rejected[0].faults] == [
+        ("record.type", "/lasts"), ("record.type", "/facts"),
+    ]  # fmt: skip
+    rows = await read(store.rt, store.release, "shift", *names, order=("name",))
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", "08:30:00", "PT1H30M", ["red", "blue"], {"a": Decimal("1.5")}),
+        ("b", "09:00:30", "PT2H", ["x;y"], []),
+        ("c", None, "PT1M30S", None, None),
+    ]

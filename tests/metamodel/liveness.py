@@ -20,6 +20,7 @@ _CONVERSION = "tests/engine/test_conversion.py::"
 _CONVERTS = f"{_CONVERSION}test_one_record_becomes_several"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
+_KINDS = "tests/engine/test_field_types.py::"
 _DECLARED = "tests/engine/test_declared.py::"
 _UNFIT = f"{_WRITES}test_values_that_do_not_fit"
 _FIT = f"{_WRITES}test_values_that_fit_are_kept"
@@ -138,6 +139,12 @@ LEDGER: dict[str, str] = {
         )
     },
     **{f"object.fields.*.type={name}": _LINKED for name in ("lookup", "user", "formula", "rollup")},
+    **{
+        f"object.fields.*.type={name}": f"{_KINDS}test_values_that_fit_are_kept"
+        for name in ("barcode", "rating", "time", "duration", "tags", "json")
+    },
+    "object.fields.*.symbology": f"{_KINDS}test_values_that_do_not_fit",
+    "object.fields.*.schema": f"{_KINDS}test_values_that_do_not_fit",
     "object.fields.*.type=auto_number": _NUMBERS,
     "object.fields.*.type=stage": f"{_STAGES}test_records_begin_in_a_start_stage",
     **{f"value_set.{path}": _LABELS for path in ("label", "options", "options.*.label", "options.*.active")},

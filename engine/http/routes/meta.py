@@ -113,6 +113,8 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "min": f.min,
         "max": f.max,
         "scale": f.scale,
+        "symbology": f.symbology,
+        "schema": f.schema,
         "value_set": f.options,
         "processes": f.processes or None,
         "to": target if target and rights.allows(target, "read") else None,
