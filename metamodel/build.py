@@ -9,6 +9,7 @@ from typing import Any
 
 from metamodel.formula.checked import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
+from metamodel.kinds.composites import expanded
 from metamodel.kinds.conversion import Conversion, Part
 from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Field, Key, Object, Rule
@@ -172,7 +173,9 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
 
 def object_(name: str, data: Data, at: At) -> Object:
     label = text(data.get("label"), name)
-    declared = {key: field(name, key, value, at) for key, value in data["fields"].items()}
+    declared = {
+        f.name: f for key, value in data["fields"].items() for f in expanded(name, field(name, key, value, at))
+    }
     return Object(
         name=name,
         label=label,
@@ -452,12 +455,13 @@ def _grant(data: Any, verb: str, target: Object | None, at: At, path: tuple[str,
     if data is True:
         return Grant(where=None, fields=None)
     written = data.get("fields")
+    known = target.fields if target else {}
     fields = (
         None
         if written is None
-        else frozenset(written)
+        else frozenset(written) | {name for name, f in known.items() if f.whole in written}
         if isinstance(written, list)
-        else frozenset(name for name in (target.fields if target else ()) if name not in written["except"])
+        else frozenset(name for name, f in known.items() if not {name, f.whole} & {*written["except"]})
     )
     if fields is not None and verb == "read":
         fields |= {"id", "version"}

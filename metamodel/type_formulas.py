@@ -18,10 +18,11 @@ from metamodel.formula.types import ERROR, INTEGER, NULL, Type
 from metamodel.formula.weight import Weights
 from metamodel.issues import Collector, Issue, Place, Severity
 from metamodel.kinds.common import Formula
+from metamodel.kinds.composites import COMPOSITES
 from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.model import Model
-from metamodel.model_schema import ModelSchema, ModelShape
+from metamodel.model_schema import ModelSchema, ModelShape, stored_type
 from metamodel.overlay import Places
 from metamodel.placed import Task, function_tasks, tasks
 from metamodel.source import Item
@@ -201,7 +202,8 @@ class _Typer:
                 continue
             try:
                 scope = Scope(self.schema, "field", row=at.name, user=self.user)
-                self.type_formula(top.formula, scope, None, top.scale, top.indexed)
+                expect = stored_type(top) if top.type in COMPOSITES else None
+                self.type_formula(top.formula, scope, expect, top.scale, top.indexed)
                 stack.pop()
             except _Needs as needs:
                 wanted = (needs.owner, needs.field)

@@ -119,6 +119,11 @@ class Fault:
     row: int | None = None
 
 
+def at(field: str) -> str:
+    """The JSON pointer to a field of a record, or to a part of one."""
+    return "/" + field.replace(".", "/")
+
+
 class Refused(Exception):
     """The request is refused and nothing was done. `detail` is written for the caller and names no internals."""
 

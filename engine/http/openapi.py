@@ -17,6 +17,7 @@ from engine.plan.values import text_limit
 from engine.release.release import Release
 from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale
+from metamodel.kinds.composites import COMPOSITES, parts
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Stage
@@ -38,6 +39,7 @@ BY_KIND: dict[Kind, Schema] = {
     "reference": {"type": "string", "format": "uuid"},
     "list": {"type": "array", "items": {"type": "string"}},
     "json": {},
+    "geo": {"type": "object"},
 }
 FORMATS = {"email": "email", "url": "uri"}
 
@@ -82,7 +84,7 @@ def type_name(name: str) -> str:
 
 def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
     name = type_name(obj.name)
-    readable = [f for f in obj.fields.values() if f.name in rights.readable(obj.name)]
+    readable = [f for f in obj.fields.values() if f.name in rights.readable(obj.name) and f.whole is None]
     made: dict[str, Schema] = {
         name: _object(in_locale(obj.description or obj.label, locale),
                       {f.name: _read(obj, f, rights, locale) for f in readable}),
@@ -98,9 +100,10 @@ def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
     }  # fmt: skip
     for verb, suffix in (("create", "Create"), ("edit", "Patch")):
         if rights.allows(obj.name, verb):
-            fields = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
+            taken = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
+            fields = [f for f in taken if f.whole is None]
             needed = tuple(f.name for f in fields if f.required and f.default is None and not f.system)
-            properties = {f.name: _write(f, rights.release, locale, verb) for f in fields}
+            properties = {f.name: _write(obj, f, rights.release, locale, verb) for f in fields}
             made[name + suffix] = _object(None, properties, needed if verb == "create" else (), closed=True)
     if rights.release.staged(obj.name) and rights.allows(obj.name, "edit"):
         made[f"{name}Move"] = _move(obj, rights, name)
@@ -141,6 +144,9 @@ def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
     assert shape is not None
     known = shape.fields[f.name].type
     schema = _shape(f, known.kind, rights.release, every_option=True)
+    if composite := COMPOSITES.get(f.type):
+        members = {_part(p): _read(obj, p, rights, locale) for p in parts(obj.fields, f.name)}
+        schema = _object(None, members | ({composite.shown: {"type": "string"}} if composite.shown else {}))
     if not FIELD_TYPES[f.type].writable or (f.system and f.name != "owner"):
         schema["readOnly"] = True
     if known.nullable or rights.where_readable(obj.name, f.name) is not None:
@@ -148,9 +154,13 @@ def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
     return schema | _described(f, locale)
 
 
-def _write(f: Field, release: Release, locale: str, verb: str) -> Schema:
+def _write(obj: Object, f: Field, release: Release, locale: str, verb: str) -> Schema:
     kind = FIELD_TYPES[f.type].kind
     assert kind is not None
+    if f.type in COMPOSITES:
+        members = {_part(p): _write(obj, p, release, locale, verb) for p in parts(obj.fields, f.name)}
+        schema = _object(None, members, closed=True)
+        return (schema if f.required else _nullable(schema)) | _described(f, locale)
     schema = _shape(f, kind, release, every_option=False)
     if kind == "duration":
         schema["type"] = ["string", "number"]
@@ -179,6 +189,10 @@ def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Sch
     elif options is not None:
         schema["enum"] = options
     return schema
+
+
+def _part(f: Field) -> str:
+    return f.name.partition(".")[2]
 
 
 def _options(f: Field, release: Release, every_option: bool) -> list[str] | None:
@@ -307,7 +321,7 @@ def _list_parameters(obj: Object, rights: Rights) -> list[dict[str, Any]]:
     equal = []
     for f in obj.fields.values():
         kind = shape.fields[f.name].type.kind if f.name in rights.readable(obj.name) else "set"
-        if kind in BY_KIND and kind not in ("list", "duration", "json"):
+        if kind in BY_KIND and kind not in ("list", "duration", "json", "geo"):
             schema = _shape(f, kind, rights.release, every_option=True)
             equal.append(parameter(f.name, "query", schema, f"Only records whose {f.name} is this"))
     return [

@@ -58,9 +58,7 @@ async def _resolved(
             if found is None:
                 raise Refused("record.reference", f'seed {seed.name}: there is no {target} with {key} "{value}"')
             value = found
-        elif field.type == "json":
-            pass
-        elif not isinstance(value, bool | list | None):
+        elif field.type != "json" and not isinstance(value, bool | list | dict | None):
             value = typed(field.type, str(value), None, ctx.time_zone)
         row[name] = value
     return row

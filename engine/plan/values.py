@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from jsonschema import Draft202012Validator
 
-from engine.base.errors import Fault, Refused
+from engine.base.errors import Fault, Refused, at
 from engine.base.limits import (
     JSON_FIELD_BYTES,
     LONG_TEXT_DEFAULT,
@@ -411,5 +411,5 @@ def convert_row(
         try:
             out[name] = allowed[name](value)
         except Unfit as unfit:
-            faults.append(Fault(unfit.code, unfit.detail, f"/{name}", row=position))
+            faults.append(Fault(unfit.code, unfit.detail, at(name), row=position))
     return out

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from engine.plan.access import Rights, allowed
 from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
+from engine.plan.composites import with_wholes
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
 from engine.plan.planned import Join, with_image
-from engine.plan.read import Output
+from engine.plan.read import Output, output
 from engine.plan.request import Operation, RecordWrite
 from engine.plan.stages import stage_checks
 from engine.plan.upkeep import Upkeep, plan_upkeep
@@ -144,16 +145,17 @@ def plan_write(
     allowed(rights, obj, verb)
     reader, system = Names(release, rights), Names(release, None)
     columns = tuple(_columns(release, obj, operation, given, partial, system))
+    named = with_wholes(release, obj, given)
     staged = release.staged(obj)
-    choice = _choice(release, obj, operation, given, system)
+    choice = _choice(release, obj, operation, named, system)
     access = system.grant(rights.rows(obj, verb), obj)
     again = choice is not None and choice.again
     checks = (
-        *record_checks(request, rights, given, system), *stage_checks(request, rights, given, again, system)
+        *record_checks(request, rights, named, system), *stage_checks(request, rights, named, again, system)
     )
     stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
     checks = tuple(replace(check, late=is_late(release, obj, check, request.together, stale)) for check in checks)
-    shown = tuple(Output(name, reader.field(obj, name)) for name in outputs)
+    shown = tuple(output(name, obj, reader) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]
     chosen = [condition for _, condition in choice.conditions] if choice else []
@@ -181,7 +183,7 @@ def plan_write(
         in_use=tuple(in_use(release, obj)) if operation == "delete" else (),
         historical=request.historical,
         outputs=shown,
-        output_joins=reader.joins((visible, *(o.tree for o in shown)), obj),
+        output_joins=reader.joins((visible, *(tree for o in shown for tree in o.trees)), obj),
         visible=visible,
         single=not request.many,
         queued=obj in release.watched and not request.historical,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.base.errors import CODES, Fault
+from engine.base.errors import CODES, Fault, at
 from engine.plan.write import WritePlan
 from engine.release.release import Release
 from engine.sql.judging import FAILED, IN_USE, REFERENCE, SPAN, UNIQUE
@@ -94,7 +94,7 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
     def say(code: str, field: str = "", message: str = "", rule: str | None = None, error: str = "") -> Fault:
         form = _TEXTS.get(language, _TEXTS["en"])[code]
         detail = form.format(field=_label(release, plan, field, locale), message=message, error=error)
-        return Fault(code, detail, f"/{field}" if field else "", rule, row)
+        return Fault(code, detail, at(field) if field else "", rule, row)
 
     check = plan.checks[number % SPAN] if number < REFERENCE or number >= FAILED else None
     if check and number >= FAILED:
@@ -106,7 +106,7 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
         if check.code in _TEXTS["en"]:
             return say(check.code, check.field or "", message, check.rule)
         return Fault(
-            check.code, message or CODES[check.code].title, f"/{check.field}" if check.field else "", check.rule, row
+            check.code, message or CODES[check.code].title, at(check.field) if check.field else "", check.rule, row
         )
     if number >= IN_USE:
         used = plan.in_use[number - IN_USE]

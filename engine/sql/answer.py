@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Numeric, Text, case, func, literal
+from sqlalchemy import Numeric, Text, case, func, literal, or_
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.elements import ColumnElement
 
 from engine.plan.read import Output
@@ -15,6 +16,10 @@ from engine.sql.expression import Row
 
 def answered(output: Output, row: Row) -> ColumnElement[Any]:
     """The value of an output, NULL where it is blank."""
+    if output.parts:
+        values = [(constant(part.key), answered(part, row)) for part in output.parts]
+        filled = or_(*(value.is_not(None) for _, value in values))
+        return case((filled, func.json_build_object(*(item for pair in values for item in pair), type_=JSON())))
     value = expression.value(output.tree, row)
     return duration(value) if output.tree.type.kind == "duration" else value
 

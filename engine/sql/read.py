@@ -35,7 +35,7 @@ def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
 
 
 def _single(plan: ReadPlan, environment: Environment) -> Select[Any, Any]:
-    rows = _filtered(plan, environment, extra=[o.tree for o in plan.outputs], joins=plan.output_joins)
+    rows = _filtered(plan, environment, extra=[tree for o in plan.outputs for tree in o.trees], joins=plan.output_joins)
     row = _row(plan, rows).correlate(*tables(rows.source)).lateral("r")
     base = rows.images["new"]
     return (
@@ -64,7 +64,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
         .cte("page")
     )
     held = [of(page, f"_k{n}", SQL_TYPES[order.tree.type.kind]) for n, order in enumerate(plan.order)]
-    shown = frame(environment, {"new": page}, plan.output_joins, [o.tree for o in plan.outputs])
+    shown = frame(environment, {"new": page}, plan.output_joins, [tree for o in plan.outputs for tree in o.trees])
     listed = (
         _row(plan, shown).select_from(shown.source).order_by(*_sorted(plan.order, held)).limit(limit)
     ).subquery("r")
@@ -117,8 +117,8 @@ def _errors(outputs: tuple[Output, ...], rows: Frame) -> ColumnElement[Any]:
 def _needed(plan: ReadPlan) -> dict[str, Any]:
     """The columns of the row itself that the answer is made of."""
     needed: dict[str, Any] = {"id": Uuid()}
-    for output in plan.outputs:
-        for node in own(output.tree):
+    for tree in (tree for output in plan.outputs for tree in output.trees):
+        for node in own(tree):
             if isinstance(node, Field) and node.path == ():
                 needed[node.name] = SQL_TYPES[node.type.kind]
     needed.update({join.column: Uuid() for join in plan.output_joins if len(join.path) == 1})

@@ -88,7 +88,7 @@ def _written(plan: WritePlan, new: CTE, gate: CTE) -> CTE:
 
 def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> Select[Any]:
     shown = frame(
-        environment, {"new": new}, plan.output_joins, [*(o.tree for o in plan.outputs), plan.visible]
+        environment, {"new": new}, plan.output_joins, [*(tree for o in plan.outputs for tree in o.trees), plan.visible]
     )
     values = [answered(o, shown.row).label(o.key) for o in plan.outputs]
     order = of(new, "_ord", Integer())

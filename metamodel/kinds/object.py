@@ -16,8 +16,9 @@ class Field:
 
     An auto number is `gapless` (also where it has `reset` or `per`), or else leaves out numbers of refused writes.
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
-    record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a
-    duration; `max` is also how many tags there may be. `schema` is the JSON Schema of a `json` field.
+    record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a duration; `max`
+    is also how many tags there may be. `schema` is the JSON Schema of a `json` field. `whole` names the composite field
+    of which this is a part (`kinds/composites.py`), whose name is `<whole>.<part>`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Field:
     symbology: str | None = None
     schema: Mapping[str, Any] | None = None
     formula: Formula | None = None
+    whole: str | None = None
     system: bool = False
 
     @property

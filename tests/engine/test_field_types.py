@@ -155,3 +155,142 @@ async def test_the_database_keeps_the_limits_too(yard: Yard) -> None:
     for broken in ("words = '{a,b,c,d}'", "stars = 6", "lasts = 10"):
         with pytest.raises(Exception, match="violates check constraint"):
             await yard.sql(f"UPDATE {{s}}.shift SET {broken} WHERE id = $1", shift)
+
+
+PEOPLE = [
+    ({"family": "张", "given": "三"}, "张三"),
+    ({"family": "Zhang", "given": "San"}, "San Zhang"),
+    ({"family": "欧阳", "given": "修", "prefix": "博士"}, "欧阳修博士"),
+    ({"prefix": "Dr.", "given": "Ada", "middle": "K.", "family": "Byron", "suffix": "Jr."}, "Dr. Ada K. Byron Jr."),
+    ({"family": "李", "given": "Lily"}, "Lily 李"),
+]
+
+
+@pytest.mark.parametrize(("given", "text"), PEOPLE, ids=str)
+async def test_a_person_name_is_shown_in_the_order_of_its_letters(yard: Yard, given: dict[str, str], text: str) -> None:
+    caller = await yard.create("caller", name=given)
+    blank = dict.fromkeys(("prefix", "given", "middle", "family", "suffix"))
+    assert (await yard.get("caller", caller, None, "name"))["name"] == {**blank, **given, "text": text}
+    found = await yard.listed("caller", where=f'name = "{text}"', fields=("id",))
+    assert str(caller) in [row["id"] for row in found]
+
+
+async def test_addresses_are_written_patched_and_read_by_part(yard: Yard) -> None:
+    home = {"country": "中国", "province": "浙江省", "city": "杭州市", "street": "文三路1号", "postal_code": "310012"}
+    caller = await yard.create("caller", name={"given": "A"}, home=home)
+    told = (await yard.get("caller", caller, None, "home"))["home"]
+    assert told == {**home, "district": None, "text": "中国浙江省杭州市文三路1号 310012"}
+    changed = await yard.update("caller", caller, home={"district": "西湖区", "postal_code": None})
+    assert changed["home"]["text"] == "中国浙江省杭州市西湖区文三路1号"
+    assert await yard.get("caller", caller, None, "home.city", "town") == {"home.city": "杭州市", "town": "杭州市-"}
+    cleared = {"country": "UK", "province": None, "city": "London", "district": None, "street": "1 High St", "postal_code": "N1"}
+    assert (await yard.update("caller", caller, home=cleared))["home"]["text"] == "1 High St, London N1, UK"
+    entry = (await yard.history("caller", caller))[0]["changes"]
+    assert entry["home.city"] == ["杭州市", "London"] and "home" not in entry
+    assert ("record.rule", "/home", "not_moved_away") in await yard.faults(yard.update("caller", caller, home=None))
+
+
+async def test_parts_are_filtered_sorted_and_reached_over_lookups(yard: Yard) -> None:
+    one = await yard.create("caller", name={"family": "Part"}, home={"city": "Aachen"})
+    two = await yard.create("caller", name={"family": "Part"}, home={"city": "Bonn"}, kin=str(one))
+    where = 'name.family = "Part"'
+
+    async def found(**query: Any) -> list[str]:
+        return [row["id"] for row in await yard.listed("caller", fields=("id",), **{"where": where, **query})]
+
+    assert await found(order=("-home.city",)) == [str(two), str(one)]
+    assert await found(order=("-home.city",), limit=1) == [str(two), str(one)]
+    assert await found(equals=(("kin.home.city", "Aachen"),)) == [str(two)]
+    assert await found(where=f'{where} AND COUNT(callers[home.city = "Bonn"]) = 1') == [str(one)]
+    row = await yard.get("caller", two, None, "kin.home", "kin.home.city", "kin.name", "town")
+    assert (row["kin.home.city"], row["kin.home"]["text"], row["kin.name"]["text"], row["town"]) == (
+        "Aachen", "Aachen", "Part", "BONNAachen",
+    )  # fmt: skip
+    for wrong in ("home.cty", "home.city.x", "kin.home.x"):
+        assert (await yard.refused(yard.page("caller", fields=(wrong,)))).code == "query.invalid"
+        assert (await yard.refused(yard.page("caller", where=f'{wrong} = "x"'))).code == "query.invalid"
+
+
+async def test_a_place_is_measured_and_keeps_how_it_was_taken(yard: Yard) -> None:
+    """type: geo with its parts; DISTANCE takes the whole."""
+    seen = {"latitude": Decimal("31.2304"), "longitude": Decimal("121.4737"), "accuracy": 12, "captured_at": "2026-03-01T08:00:00+08:00"}
+    caller = await yard.create("caller", name={"given": "G"}, seen=seen)
+    row = await yard.get("caller", caller, None, "seen", "away")
+    assert row == {"seen": {**seen, "captured_at": "2026-03-01T00:00:00+00:00"}, "away": 0}
+    moved = await yard.update("caller", caller, seen={"latitude": Decimal("39.9042"), "longitude": Decimal("116.4074")})
+    assert moved["away"] == Decimal("1067.3") and moved["seen"]["accuracy"] == 12
+    near = 'DISTANCE(seen, GEOLOCATION(39.9, 116.4), "km") < 5'
+    assert [row["id"] for row in await yard.listed("caller", where=near, fields=("id",))] == [str(caller)]
+    assert (await yard.refused(yard.page("caller", order=("seen",)))).code == "query.invalid"
+
+
+WRONG_PARTS = [
+    ({"seen": {"latitude": 91, "longitude": 0}}, {("record.out_of_range", "/seen/latitude", None)}),
+    ({"seen": {"latitude": 1}}, {("record.required", "/seen/longitude", None)}),
+    ({"seen": {"accuracy": 5}}, {("record.required", "/seen/latitude", None), ("record.required", "/seen/longitude", None)}),
+    ({"seen": {"latitude": 1, "longitude": 2, "accuracy": -1}}, {("record.out_of_range", "/seen/accuracy", None)}),
+    ({"seen": [1, 2]}, {("record.type", "/seen", None)}),
+    ({"home": {"cty": "x"}}, {("record.field_unknown", "/home/cty", None)}),
+    ({"home": {"text": "x"}}, {("record.field_read_only", "/home/text", None)}),
+    ({"home": {"city": 5, "street": "x" * 256}}, {("record.type", "/home/city", None), ("record.too_long", "/home/street", None)}),
+    ({"name": {"given": ""}}, {("record.required", "/name", None)}),
+    ({"vip": True}, {("record.required", "/home", None)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "faults"), WRONG_PARTS, ids=lambda value: str(value)[:50])
+async def test_parts_that_do_not_fit(yard: Yard, row: dict[str, Any], faults: set[Any]) -> None:
+    """`required` and `required_when` of a whole ask for any part; a place has a latitude and a longitude or neither."""
+    whole = {"name": {"given": "x"}, **row}
+    assert await yard.faults(yard.create("caller", **whole)) == faults
+    caller = await yard.create("caller", name={"given": "x"})
+    assert await yard.faults(yard.update("caller", caller, **row)) == faults
+
+
+async def test_keys_hold_over_parts_and_batches_may_give_different_ones(yard: Yard) -> None:
+    name = {"family": "Key"}
+    one, two = await yard.many("caller", [{"name": name, "home": {"street": "a"}}, {"name": name, "home": {"street": "b", "city": "c"}}])
+    assert ("record.unique", "/name/family", None) in await yard.faults(yard.create("caller", name=name, home={"street": "a"}))
+    rows = ({"home": {"city": "x"}}, {"home": {"district": "y"}, "code": "C-1"})
+    await yard.write("caller", "update", rows=rows, ids=(one, two), versions=(None, None), many=True)
+    assert (await yard.get("caller", one, None, "home.city", "home.street")) == {"home.city": "x", "home.street": "a"}
+    assert (await yard.get("caller", two, None, "home.city", "home.district")) == {"home.city": "c", "home.district": "y"}
+    dropped = await yard.create("caller", name=name, home={"street": "c"})
+    await yard.delete("caller", dropped)
+    await yard.restore("caller", dropped)
+    assert (await yard.get("caller", dropped, None, "name"))["name"]["text"] == "Key"
+
+
+async def test_rights_to_the_whole_are_rights_to_its_parts(yard: Yard) -> None:
+    caller = await yard.create("caller", name={"given": "R"}, home={"city": "secret"}, code="R-1")
+    seen = await yard.get("caller", caller, "porter")
+    assert "seen" in seen and not {"home", "home.city", "name", "town"} & seen.keys()
+    for name in ("home", "home.city", "name.given", "kin.home.city"):
+        assert (await yard.refused(yard.page("caller", "porter", fields=(name,)))).code == "query.invalid"
+        assert (await yard.refused(yard.page("caller", "porter", where=f"NOT ISBLANK({name})"))).code == "query.invalid"
+    assert (await yard.update("caller", caller, "porter", seen={"latitude": 1, "longitude": 1}))["seen"]["latitude"] == 1
+    assert await yard.faults(yard.update("caller", caller, "porter", home={"city": "x"})) == {
+        ("record.field_unknown", "/home/city", None)
+    }  # fmt: skip
+    last, *_ = await yard.history("caller", caller, "porter")
+    assert set(last["changes"]) == {"seen.latitude", "seen.longitude"}
+    assert (await yard.refused(yard.get("caller", caller, "greeter"))).code == "record.unknown"
+    await yard.update("caller", caller, vip=True)
+    assert (await yard.get("caller", caller, "greeter", "name"))["name"]["text"] == "R"
+    refused = await yard.refused(yard.update("caller", caller, "porter", seen={"latitude": 2}))
+    assert refused.code == "access.denied"
+
+
+async def test_composites_are_described_with_their_parts(yard: Yard) -> None:
+    rights = yard.rt.rights(yard.actor("boss"), yard.release)
+    caller = next(obj for obj in describe(rights)["objects"] if obj["name"] == "caller")
+    fields = {f["name"]: f for f in caller["fields"]}
+    assert [part["name"] for part in fields["seen"]["parts"]] == [
+        "seen.latitude", "seen.longitude", "seen.accuracy", "seen.captured_at",
+    ]  # fmt: skip
+    assert "home.city" not in fields and fields["home"]["computed"] is False and fields["home"]["create"]
+    schemas = document(rights, "en", "1")["components"]["schemas"]
+    assert schemas["Caller"]["properties"]["name"]["properties"]["text"] == {"type": "string"}
+    written = schemas["CallerCreate"]["properties"]["seen"]
+    assert written["type"] == ["object", "null"] and written["properties"]["latitude"]["maximum"] == 90
+    assert "home.city" not in schemas["CallerCreate"]["properties"]

@@ -70,6 +70,8 @@ PACK: list[dict[str, Any]] = [
             "name": {"type": "text"},
             "starts": {"type": "time"},
             "lasts": {"type": "duration"},
+            "place": {"type": "geo"},
+            "leader": {"type": "person_name"},
             "words": {"type": "tags"},
             "facts": {"type": "json"},
         },

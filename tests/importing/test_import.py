@@ -11,6 +11,8 @@ import pytest
 
 from engine.base.context import SYSTEM_USER
 from engine.base.limits import IMPORT_BATCH
+from engine.plan.request import RecordQuery
+from engine.records.export import export, export_fields
 from engine.records.importing import import_csv
 from engine.records.mapping import load_mapping
 from tests.importing.conftest import Store, actor
@@ -226,3 +228,23 @@ async def test_spans_times_lists_and_json_are_read_as_exports_write_them(store: 
         ("b", "09:00:30", "PT2H", ["x;y"], []),
         ("c", None, "PT1M30S", None, None),
     ]
+
+
+async def test_parts_are_columns_of_imports_and_of_exports(store: Store) -> None:
+    text = "name,family,given,lat,lng\np1,Zhang,San,31.2,121.4\np2,Li,,95,0\np3,,,1,\n"
+    columns = {
+        "name": "name", "leader.family": "family", "leader.given": "given", "place.latitude": "lat",
+        "place.longitude": "lng",
+    }  # fmt: skip
+    done = await store.load({"columns": columns, "object": "shift"}, text)
+    assert [(r.line, [(f.code, f.pointer) for f in r.faults]) for r in done.rejected] == [
+        (3, [("record.out_of_range", "/place/latitude")]), (4, [("record.required", "/place/longitude")]),
+    ]  # fmt: skip
+    ctx = context(store.release, store.actor, door="export")
+    query = RecordQuery(object="shift", where='name = "p1"')
+    assert {"leader", "place"}.isdisjoint(export_fields(store.rt, ctx, store.release, query))
+    (row,) = [row async for page in export(store.rt, ctx, store.release, query) for row in page]
+    assert {name: str(row[name]) for name in columns} == {
+        "name": "p1", "leader.family": "Zhang", "leader.given": "San", "place.latitude": "31.2",
+        "place.longitude": "121.4",
+    }  # fmt: skip

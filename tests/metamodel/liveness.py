@@ -143,6 +143,9 @@ LEDGER: dict[str, str] = {
         f"object.fields.*.type={name}": f"{_KINDS}test_values_that_fit_are_kept"
         for name in ("barcode", "rating", "time", "duration", "tags", "json")
     },
+    "object.fields.*.type=person_name": f"{_KINDS}test_a_person_name_is_shown_in_the_order_of_its_letters",
+    "object.fields.*.type=address": f"{_KINDS}test_addresses_are_written_patched_and_read_by_part",
+    "object.fields.*.type=geo": f"{_KINDS}test_a_place_is_measured_and_keeps_how_it_was_taken",
     "object.fields.*.symbology": f"{_KINDS}test_values_that_do_not_fit",
     "object.fields.*.schema": f"{_KINDS}test_values_that_do_not_fit",
     "object.fields.*.type=auto_number": _NUMBERS,

@@ -1,0 +1,63 @@
+"""Composite fields where JSON goes in and out: an object of parts becomes the part fields of the row, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from engine.base.errors import Fault, at
+from engine.release.release import Release
+from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.names import did_you_mean
+
+
+def spread(
+    release: Release, obj: str, rows: Iterable[Mapping[str, Any]], many: bool, faults: list[Fault]
+) -> tuple[Mapping[str, Any], ...]:
+    """The rows with the parts of composite fields for the wholes: `{"address": {"city": x}}` is `{"address.city": x}`.
+
+    A part that is left out stays as it is, and `null` for the whole clears all parts. What is no object of parts is
+    added to `faults`.
+    """
+    wholes = {f.name: [part.name for part in parts(release.object(obj).fields, f.name)]
+              for f in release.object(obj).fields.values() if f.type in COMPOSITES}  # fmt: skip
+    if not wholes:
+        return tuple(rows)
+    return tuple(
+        dict(_row(release, obj, row, wholes, n if many else None, faults)) if wholes.keys() & row.keys() else row
+        for n, row in enumerate(rows)
+    )
+
+
+def _row(
+    release: Release, obj: str, row: Mapping[str, Any], wholes: Mapping[str, list[str]], n: int | None,
+    faults: list[Fault],
+) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if name not in wholes:
+            yield name, value
+        elif value is None or value == "":
+            yield from dict.fromkeys(wholes[name]).items()
+        elif not isinstance(value, Mapping):
+            shown = ", ".join(part.split(".")[1] for part in wholes[name])
+            faults.append(Fault("record.type", f"an object of {shown} is expected", at(name), row=n))
+        else:
+            for part, inner in value.items():
+                if f"{name}.{part}" in wholes[name]:
+                    yield f"{name}.{part}", inner
+                else:
+                    faults.append(_unknown(release, obj, name, str(part), wholes[name], n))
+
+
+def _unknown(release: Release, obj: str, name: str, part: str, known: list[str], n: int | None) -> Fault:
+    if part == COMPOSITES[release.object(obj).fields[name].type].shown:
+        return Fault("record.field_read_only", f'"{name}.{part}" is computed', at(f"{name}.{part}"), row=n)
+    hint = did_you_mean(part, [whole.split(".")[1] for whole in known])
+    detail = f'"{name}" has no part "{part}"' + (f"; {hint}" if hint else "")
+    return Fault("record.field_unknown", detail, at(f"{name}.{part}"), row=n)
+
+
+def with_wholes(release: Release, obj: str, given: frozenset[str]) -> frozenset[str]:
+    """The fields and the composite ones that they are parts of."""
+    fields = release.object(obj).fields
+    return given | {whole for name in given if name in fields and (whole := fields[name].whole)}
