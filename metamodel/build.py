@@ -80,6 +80,14 @@ def number(value: Any) -> Decimal | None:
     return Decimal(written[:-1]) / 100 if written.endswith("%") else Decimal(written)
 
 
+def size(value: str | None) -> int | None:
+    """`10 MB` in bytes; a KB is 1,024 of them."""
+    if value is None:
+        return None
+    count, unit = value.split()
+    return int(count) * {"KB": 1024, "MB": 1024 * 1024}[unit]
+
+
 def days(value: str | None) -> int | None:
     """`14 days` -> 14."""
     return int(value.split()[0]) if value else None
@@ -167,6 +175,9 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         per=data.get("per"),
         symbology=data.get("symbology"),
         schema=data.get("schema"),
+        many=data.get("many", False),
+        max_size=size(data.get("max_size")),
+        types=tuple(data.get("types", ())),
         formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
     )
 

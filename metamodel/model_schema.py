@@ -26,7 +26,7 @@ from metamodel.formula.types import (
 )
 from metamodel.kinds.common import Formula, in_locale
 from metamodel.kinds.composites import parts as parts_of
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.function import PARAMETERS, FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.role import CAPABILITIES, VERBS
@@ -53,6 +53,8 @@ def stored_type(f: Field) -> Type:
         "reference": f.to,
         "list": f.choice,
     }.get(kind)
+    if f.type in FILES:
+        return Type("list", nullable=not f.required, item="reference")
     return Type(kind, nullable=not (f.required or f.type in ("boolean", "stage")), of=of)
 
 

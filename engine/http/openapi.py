@@ -18,7 +18,7 @@ from engine.release.release import Release
 from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale
 from metamodel.kinds.composites import COMPOSITES, parts
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Stage
 
@@ -180,6 +180,9 @@ def _write(obj: Object, f: Field, release: Release, locale: str, verb: str) -> S
 
 
 def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Schema:
+    if f.type in FILES:
+        one: Schema = ref("File") if every_option else {"type": "string", "format": "uuid"}
+        return {"type": "array", "items": one} if f.many else {"anyOf": [one]} if every_option else one
     schema = dict(BY_KIND[kind])
     if f.type in FORMATS:
         schema["format"] = FORMATS[f.type]
@@ -207,6 +210,8 @@ def _plain(number: Decimal) -> int | float:
 
 
 def _nullable(schema: Schema) -> Schema:
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
     if "type" not in schema or "null" in schema["type"]:
         return schema
     given = schema["type"]
@@ -266,6 +271,11 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
     }
     if rights.allows(obj.name, "edit"):
         made |= _conversion_paths(obj, rights, root, act)
+    if any(f.type in FILES and f.name in rights.readable(obj.name) for f in obj.fields.values()):
+        made |= {
+            f"{root}/{{id}}/files/{path}": {"parameters": given, "get": act(id_, f"{what}: {one}", **fixed.FILE)}
+            for id_, path, what, given in fixed.FILE_PATHS
+        }
     staged = rights.release.staged(obj.name)
     if staged and staged.field in rights.readable(obj.name):
         made |= _stage_paths(root, act, record, rights.allows(obj.name, "edit"), name, one)

@@ -12,6 +12,7 @@ from engine.sql.indexing import folded_column, index_expression, key_condition
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 
+LISTS = ("text[]", "uuid[]")
 MAY_BE_NULL = frozenset({"owner", "deleted_at", "deleted_batch"})
 """The system columns that a row may leave blank."""
 
@@ -103,9 +104,9 @@ def _checks(table: str, column: str, f: Field) -> Iterator[Check]:
     limits = {
         "required": True if f.required or f.type == "stage" else None,
         "max_length": f.max_length if kind == "text" else None,
-        "most": f.max if kind == "text[]" else None,
+        "most": f.max if kind in LISTS else None,
         "min": f.min,
-        "max": f.max if kind != "text[]" else None,
+        "max": f.max if kind not in LISTS else None,
     }
     for test, value in limits.items():
         if value is not None:

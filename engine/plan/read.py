@@ -24,6 +24,7 @@ from metamodel.formula.typed import Call, Field, Node, Param, Property, rewrite
 from metamodel.formula.types import BOOLEAN, Type
 from metamodel.formula.weight import weight
 from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.kinds.field_types import FILES
 from metamodel.model_schema import stored_type
 from metamodel.names import did_you_mean
 
@@ -33,11 +34,14 @@ UNORDERED = {"list": "several values", "json": "JSON", "geo": "a place"}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A value of the answer under its key; with `parts` a JSON object of them, blank where all are."""
+    """A value of the answer under its key; with `parts` a JSON object of them, blank where all are;
+    with `files` the rows of that table whose ids the value holds, of which there are `many` or one."""
 
     key: str
     tree: Node
     parts: tuple[Output, ...] = ()
+    files: TableRef | None = None
+    many: bool = False
 
     @property
     def trees(self) -> tuple[Node, ...]:
@@ -208,6 +212,8 @@ def _whole(
 ) -> Output:
     """The output of a field at the end of `path`; of a composite one with its parts and, if it shows it, its value."""
     declared = names.release.object(obj).fields[name]
+    if declared.type in FILES:
+        return Output(key, tree, files=names.release.system("_file"), many=declared.many)
     known = COMPOSITES.get(declared.type)
     if known is None:
         return Output(key, tree)

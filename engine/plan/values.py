@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from engine.base.errors import Fault, Refused, at
 from engine.base.limits import (
+    FILES_MAX,
     JSON_FIELD_BYTES,
     LONG_TEXT_DEFAULT,
     NUMBER_DIGITS,
@@ -245,6 +246,23 @@ def _tags(f: Field, release: Release) -> Callable[[Any], list[str] | None]:
     return convert
 
 
+def _files(f: Field, release: Release) -> Callable[[Any], list[str] | None]:
+    one = _reference(f, release)
+    most = 1 if not f.many else int(f.max) if f.max is not None else FILES_MAX
+
+    def convert(value: Any) -> list[str] | None:
+        if isinstance(value, list) != f.many:
+            raise Unfit("record.type", f"{'a list of ids of files' if f.many else 'the id of a file'} is expected")
+        given = value if isinstance(value, list) else [value]
+        ids = [one(item.get("id") if isinstance(item, Mapping) else item) for item in given]
+        found = list(dict.fromkeys(ids))
+        if len(found) > most:
+            raise Unfit("record.out_of_range", f"at most {most} are allowed; these are {len(found)}")
+        return found or None
+
+    return convert
+
+
 def _json(f: Field, release: Release) -> Callable[[Any], Any]:
     judge = None if f.schema is None else Draft202012Validator(_plain_json(f.schema))
 
@@ -361,6 +379,9 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "multi_select": _multi_select,
     "tags": _tags,
     "json": _json,
+    "file": _files,
+    "image": _files,
+    "audio": _files,
     "lookup": _reference,
     "user": _reference,
     "auto_number": _text,

@@ -12,6 +12,7 @@ from engine.plan.access import Rights, allowed
 from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
 from engine.plan.composites import with_wholes
+from engine.plan.files import Attached, attached
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
 from engine.plan.planned import Join, with_image
@@ -100,6 +101,8 @@ class WritePlan:
     references: tuple[Reference, ...]
     uniques: tuple[Unique, ...]
     in_use: tuple[InUse, ...]
+    files: TableRef
+    attached: tuple[Attached, ...]
     historical: bool
     outputs: tuple[Output, ...]
     output_joins: tuple[Join, ...]
@@ -181,6 +184,8 @@ def plan_write(
         references=tuple(references(release, obj, operation, given, reader)),
         uniques=tuple(uniques(release, obj, operation, given)),
         in_use=tuple(in_use(release, obj)) if operation == "delete" else (),
+        files=release.system("_file"),
+        attached=attached(release, obj, given),
         historical=request.historical,
         outputs=shown,
         output_joins=reader.joins((visible, *(tree for o in shown for tree in o.trees)), obj),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Numeric, Text, case, func, literal, or_
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy import BigInteger, Integer, Numeric, Text, Uuid, case, column, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import JSON, JSONB, aggregate_order_by
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeEngine
 
 from engine.plan.read import Output
+from engine.release.release import TableRef
 from engine.sql import expression
-from engine.sql.columns import constant
+from engine.sql.columns import constant, of, qualified
 from engine.sql.expression import Row
+
+FILE: Mapping[str, TypeEngine[Any]] = {
+    "id": Uuid(), "name": Text(), "type": Text(), "size": BigInteger(), "sha256": Text(),
+}  # fmt: skip
+"""The columns of a file that are told, beside its facts."""
 
 
 def answered(output: Output, row: Row) -> ColumnElement[Any]:
@@ -21,7 +29,21 @@ def answered(output: Output, row: Row) -> ColumnElement[Any]:
         filled = or_(*(value.is_not(None) for _, value in values))
         return case((filled, func.json_build_object(*(item for pair in values for item in pair), type_=JSON())))
     value = expression.value(output.tree, row)
+    if output.files is not None:
+        listed = _files(output.files, value)
+        return listed if output.many else func.jsonb_array_element(listed, literal(0, Integer(), literal_execute=True))
     return duration(value) if output.tree.type.kind == "duration" else value
+
+
+def _files(ref: TableRef, ids: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What is known of the files with these ids, in their order."""
+    file = qualified(ref).alias()
+    held = func.unnest(ids).table_valued(column("id", Uuid()), with_ordinality="at", name="held").render_derived()
+    pairs = [part for name, type_ in FILE.items() for part in (constant(name), of(file, name, type_))]
+    told = func.jsonb_build_object(*pairs, type_=JSONB()).op("||")(of(file, "facts", JSONB()))
+    rows = held.join(file, of(file, "id", Uuid()) == held.c.id)
+    every = func.jsonb_agg(aggregate_order_by(told, held.c.at), type_=JSONB())
+    return select(every).select_from(rows).scalar_subquery()
 
 
 def duration(seconds: ColumnElement[Any]) -> ColumnElement[Any]:

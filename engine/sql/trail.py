@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -21,17 +21,16 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    table,
     true,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
+from sqlalchemy.sql.selectable import CTE, FromClause
 
 from engine.plan.write import WritePlan
 from engine.release.release import Staged, TableRef
-from engine.sql.columns import COLUMN_TYPES, constant, json_object, of
+from engine.sql.columns import COLUMN_TYPES, constant, into, json_object, of
 from engine.sql.images import with_old
 from engine.sql.judging import passed
 from engine.sql.statement import slot
@@ -143,8 +142,3 @@ def queued(events: CTE) -> ColumnElement[Any]:
 def _log(ref: TableRef, entry: dict[str, ColumnElement[Any]], source: FromClause, gate: CTE, *where: Any) -> Insert:
     rows = select(*entry.values()).select_from(source.join(gate, true())).where(passed(gate), *where)
     return insert(into(ref, entry)).from_select(list(entry), rows)
-
-
-def into(ref: TableRef, columns: Iterable[str]) -> TableClause:
-    """A table with the columns that are written."""
-    return table(ref.name, *(column(name) for name in columns), schema=ref.schema)

@@ -43,6 +43,9 @@ FIELD_TYPES: dict[str, FieldType] = {
     "select": FieldType("text", "select", WRITABLE | {"options"}),
     "multi_select": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"options"}),
     "tags": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"max", "max_length"}),
+    "file": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"many", "max", "max_size", "types"}),
+    "image": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"many", "max", "max_size", "types"}),
+    "audio": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"max_size", "types"}),
     "json": FieldType("jsonb", "json", WRITABLE - {"indexed", "default"} | {"schema"}),
     "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete"}),
     "user": FieldType("uuid", "reference", WRITABLE | {"reverse", "on_delete"}),
@@ -51,3 +54,11 @@ FIELD_TYPES: dict[str, FieldType] = {
     "formula": FieldType(None, None, COMMON | {"formula", "scale", "blanks", "indexed"}, writable=False),
     "rollup": FieldType(None, None, COMMON | {"formula", "scale", "indexed", "stored"}, writable=False),
 }
+
+FILES: dict[str, tuple[str, ...]] = {
+    "file": (),
+    "image": ("image/*",),
+    # What a browser records is in containers that films have too.
+    "audio": ("audio/*", "video/webm", "video/mp4", "application/ogg"),
+}
+"""The types that hold files, and the media types that each takes where the field does not say (none: any)."""

@@ -17,8 +17,9 @@ class Field:
     An auto number is `gapless` (also where it has `reset` or `per`), or else leaves out numbers of refused writes.
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
     record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a duration; `max`
-    is also how many tags there may be. `schema` is the JSON Schema of a `json` field. `whole` names the composite field
-    of which this is a part (`kinds/composites.py`), whose name is `<whole>.<part>`.
+    is also how many tags there may be. `schema` is the JSON Schema of a `json` field. A field of files holds one or
+    `many`, of media `types` and at most `max_size` bytes each. `whole` names the composite field of which this is a part
+    (`kinds/composites.py`), whose name is `<whole>.<part>`.
     """
 
     name: str
@@ -46,6 +47,9 @@ class Field:
     per: str | None = None
     symbology: str | None = None
     schema: Mapping[str, Any] | None = None
+    many: bool = False
+    max_size: int | None = None
+    types: tuple[str, ...] = ()
     formula: Formula | None = None
     whole: str | None = None
     system: bool = False

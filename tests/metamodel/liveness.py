@@ -20,6 +20,7 @@ _CONVERSION = "tests/engine/test_conversion.py::"
 _CONVERTS = f"{_CONVERSION}test_one_record_becomes_several"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
+_FILES = "tests/http/test_files.py::"
 _KINDS = "tests/engine/test_field_types.py::"
 _DECLARED = "tests/engine/test_declared.py::"
 _UNFIT = f"{_WRITES}test_values_that_do_not_fit"
@@ -146,6 +147,12 @@ LEDGER: dict[str, str] = {
     "object.fields.*.type=person_name": f"{_KINDS}test_a_person_name_is_shown_in_the_order_of_its_letters",
     "object.fields.*.type=address": f"{_KINDS}test_addresses_are_written_patched_and_read_by_part",
     "object.fields.*.type=geo": f"{_KINDS}test_a_place_is_measured_and_keeps_how_it_was_taken",
+    "object.fields.*.type=file": f"{_FILES}test_a_file_is_uploaded_put_into_a_record_and_downloaded",
+    "object.fields.*.type=image": f"{_FILES}test_pictures_tell_what_they_know_and_come_in_small",
+    "object.fields.*.type=audio": f"{_FILES}test_recordings",
+    "object.fields.*.many": f"{_FILES}test_pictures_tell_what_they_know_and_come_in_small",
+    "object.fields.*.max_size": f"{_FILES}test_fields_say_what_they_take",
+    "object.fields.*.types": f"{_FILES}test_fields_say_what_they_take",
     "object.fields.*.symbology": f"{_KINDS}test_values_that_do_not_fit",
     "object.fields.*.schema": f"{_KINDS}test_values_that_do_not_fit",
     "object.fields.*.type=auto_number": _NUMBERS,

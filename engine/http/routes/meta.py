@@ -13,7 +13,7 @@ from engine.http.resource import Action, Resource
 from engine.plan.access import Rights, refused_field
 from engine.plan.report import visible
 from metamodel.kinds.composites import COMPOSITES, parts
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Process
 from metamodel.kinds.role import VERBS
@@ -117,6 +117,9 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "scale": f.scale,
         "symbology": f.symbology,
         "schema": f.schema,
+        "many": f.many or None,
+        "max_size": f.max_size,
+        "types": f.types or FILES.get(f.type) or None,
         "value_set": f.options,
         "processes": f.processes or None,
         "to": target if target and rights.allows(target, "read") else None,
