@@ -18,8 +18,8 @@ class Field:
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
     record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a duration; `max`
     is also how many tags there may be. `schema` is the JSON Schema of a `json` field. A field of files holds one or
-    `many`, of media `types` and at most `max_size` bytes each. `whole` names the composite field of which this is a part
-    (`kinds/composites.py`), whose name is `<whole>.<part>`.
+    `many`, of media `types` and at most `max_size` bytes each. `whole` names the composite field of which this is a
+    part (`kinds/composites.py`), whose name is `<whole>.<part>`.
     """
 
     name: str

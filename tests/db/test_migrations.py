@@ -17,7 +17,7 @@ CONTROL = [
     *("0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"),
     "0006_formula_finance",
 ]
-TENANT = ["0001_tables", "0002_files"]
+TENANT = ["0001_tables", "0002_processes", "0003_files"]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
     "_file",
