@@ -181,7 +181,7 @@ def _write(obj: Object, f: Field, release: Release, locale: str, verb: str) -> S
 
 def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Schema:
     if f.type in FILES:
-        one: Schema = ref("File") if every_option else {"type": "string", "format": "uuid"}
+        one: Schema = ref("File") if every_option else {"type": ["string", "object"], "description": "An id, or {id}"}
         return {"type": "array", "items": one} if f.many else {"anyOf": [one]} if every_option else one
     schema = dict(BY_KIND[kind])
     if f.type in FORMATS:

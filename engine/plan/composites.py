@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.base.errors import Fault, at
 from engine.release.release import Release
-from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.kinds.composites import BESIDE, COMPOSITES, parts
 from metamodel.names import did_you_mean
 
 
@@ -19,8 +19,11 @@ def spread(
     A part that is left out stays as it is, and `null` for the whole clears all parts. What is no object of parts is
     added to `faults`.
     """
-    wholes = {f.name: [part.name for part in parts(release.object(obj).fields, f.name)]
-              for f in release.object(obj).fields.values() if f.type in COMPOSITES}  # fmt: skip
+    fields = release.object(obj).fields
+    wholes = {
+        f.name: [part.name for part in parts(fields, f.name)]
+        for f in fields.values() if f.type in COMPOSITES or f.type in BESIDE
+    }
     if not wholes:
         return tuple(rows)
     return tuple(
@@ -36,6 +39,8 @@ def _row(
     for name, value in row.items():
         if name not in wholes:
             yield name, value
+        elif release.object(obj).fields[name].type in BESIDE:
+            yield from _beside(name, value, wholes[name])
         elif value is None or value == "":
             yield from dict.fromkeys(wholes[name]).items()
         elif not isinstance(value, Mapping):
@@ -47,6 +52,14 @@ def _row(
                     yield f"{name}.{part}", inner
                 else:
                     faults.append(_unknown(release, obj, name, str(part), wholes[name], n))
+
+
+def _beside(name: str, value: Any, known: list[str]) -> Iterator[tuple[str, Any]]:
+    """What is given with a value of its own: of an object the id and the parts. With another value they begin anew."""
+    given = value if isinstance(value, Mapping) else {"id": value}
+    if "id" in given or not given:
+        yield name, given.get("id")
+    yield from ((part, given.get(part.split(".")[1])) for part in known if part.split(".")[1] in given or "id" in given)
 
 
 def _unknown(release: Release, obj: str, name: str, part: str, known: list[str], n: int | None) -> Fault:

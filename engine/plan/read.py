@@ -46,7 +46,8 @@ class Output:
     @property
     def trees(self) -> tuple[Node, ...]:
         """What the value is made of."""
-        return tuple(tree for part in self.parts for tree in part.trees) if self.parts else (self.tree,)
+        own = (self.tree,) if self.files or not self.parts else ()
+        return (*own, *(tree for part in self.parts for tree in part.trees))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,17 +212,15 @@ def _whole(
     key: str, tree: Node, path: tuple[str, ...], obj: str, name: str, names: Names, row: str | None = None
 ) -> Output:
     """The output of a field at the end of `path`; of a composite one with its parts and, if it shows it, its value."""
-    declared = names.release.object(obj).fields[name]
-    if declared.type in FILES:
-        return Output(key, tree, files=names.release.system("_file"), many=declared.many)
-    known = COMPOSITES.get(declared.type)
-    if known is None:
-        return Output(key, tree)
+    fields = names.release.object(obj).fields
+    declared, known = fields[name], COMPOSITES.get(fields[name].type)
     made = tuple(
         Output(part.name.partition(".")[2], names.tree(Field(stored_type(part), path, obj, part.name), row or obj))
-        for part in parts(names.release.object(obj).fields, name)
+        for part in parts(fields, name)
     )
-    return Output(key, tree, (*made, Output(known.shown, tree)) if known.shown else made)
+    if declared.type in FILES:
+        return Output(key, tree, made, names.release.system("_file"), declared.many)
+    return Output(key, tree, (*made, Output(known.shown, tree)) if known and known.shown else made)
 
 
 @dataclass(frozen=True, slots=True)

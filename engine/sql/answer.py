@@ -24,14 +24,19 @@ FILE: Mapping[str, TypeEngine[Any]] = {
 
 def answered(output: Output, row: Row) -> ColumnElement[Any]:
     """The value of an output, NULL where it is blank."""
-    if output.parts:
-        values = [(constant(part.key), answered(part, row)) for part in output.parts]
-        filled = or_(*(value.is_not(None) for _, value in values))
-        return case((filled, func.json_build_object(*(item for pair in values for item in pair), type_=JSON())))
-    value = expression.value(output.tree, row)
+    values = [(constant(part.key), answered(part, row)) for part in output.parts]
+    members = [item for pair in values for item in pair]
     if output.files is not None:
-        listed = _files(output.files, value)
-        return listed if output.many else func.jsonb_array_element(listed, literal(0, Integer(), literal_execute=True))
+        listed = _files(output.files, expression.value(output.tree, row))
+        none = literal(0, Integer(), literal_execute=True)
+        first: ColumnElement[Any] = func.jsonb_array_element(listed, none, type_=JSONB())
+        if members:
+            first = first.op("||")(func.jsonb_build_object(*members, type_=JSONB()))
+        return listed if output.many else first
+    if members:
+        filled = or_(*(value.is_not(None) for _, value in values))
+        return case((filled, func.json_build_object(*members, type_=JSON())))
+    value = expression.value(output.tree, row)
     return duration(value) if output.tree.type.kind == "duration" else value
 
 

@@ -90,15 +90,21 @@ COMPOSITES: Mapping[str, Composite] = {
 }
 
 
+BESIDE: Mapping[str, tuple[Part, ...]] = {
+    "audio": (Part("transcript", "long_text", {"en": "Transcript", "zh-CN": "文字记录"}, 65_536),),
+}
+"""The parts of types that have a column of their own."""
+
+
 def expanded(owner: str, whole: Field) -> Iterator[Field]:
-    """The field and, where it is composite, its parts behind it."""
+    """The field and the parts that it has behind it."""
     known = COMPOSITES.get(whole.type)
-    if known is None:
+    if known is not None:
+        formula = Formula(known.formula.format(whole.name), f"{owner}.fields.{whole.name}.formula")
+        yield replace(whole, formula=formula)
+    else:
         yield whole
-        return
-    formula = Formula(known.formula.format(whole.name), f"{owner}.fields.{whole.name}.formula")
-    yield replace(whole, formula=formula)
-    for part in known.parts:
+    for part in known.parts if known else BESIDE.get(whole.type, ()):
         yield Field(
             name=f"{whole.name}.{part.name}", type=part.type, label=part.label, help={}, whole=whole.name,
             max_length=part.max_length, min=part.min, max=part.max,

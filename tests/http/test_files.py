@@ -169,6 +169,20 @@ def test_recordings(ada: httpx2.Client) -> None:
         assert created(ada, voice=file["id"])["voice"]["id"] == file["id"]
 
 
+def test_a_recording_has_a_transcript(ada: httpx2.Client) -> None:
+    one, two = (uploaded(ada, b"ID3\x04" + bytes(n), "v.mp3") for n in (20, 21))
+    parcel = created(ada, voice={"id": one["id"], "transcript": "see you on Monday"})
+    assert parcel["voice"] == {**one, "transcript": "see you on Monday"}
+    found = ada.get(PARCELS, params={"where": 'CONTAINS(voice.transcript, "Monday")', "fields": "id"}).json()["items"]
+    assert [row["id"] for row in found] == [parcel["id"]]
+    address, match = f"{PARCELS}/{parcel['id']}", {"if-match": "*"}
+    changed = ada.patch(address, headers=match, json={"voice": {"transcript": "see you on Tuesday"}}).json()["voice"]
+    assert changed == {**one, "transcript": "see you on Tuesday"}
+    # What was said in one recording is not what is said in another.
+    assert ada.patch(address, headers=match, json={"voice": two["id"]}).json()["voice"] == {**two, "transcript": None}
+    assert ada.patch(address, headers=match, json={"voice": None}).json()["voice"] is None
+
+
 def test_rules_see_whether_a_file_is_there_and_the_same(ada: httpx2.Client) -> None:
     parcel = created(ada, seal=uploaded(ada, b"hello seal", "s.txt")["id"])
     address = f"{PARCELS}/{parcel['id']}"
