@@ -149,6 +149,10 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
     options = data.get("options")
     lengths = {"text": TEXT_LENGTH, "long_text": LONG_TEXT_LENGTH}
     reference = kind in ("lookup", "user")
+    to, on_delete = data.get("to"), data.get("on_delete", "restrict")
+    each = on_delete if isinstance(on_delete, Mapping) else {}
+    several = to if isinstance(to, list) else ()
+    alike = "restrict" if each else on_delete
     return Field(
         name=name,
         type=kind,
@@ -165,9 +169,10 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         max=number(data.get("max", RATING if kind == "rating" else None)),
         scale=data.get("scale"),
         options=f"{owner}.{name}" if isinstance(options, Mapping) else options,
-        to=USER if kind == "user" else data.get("to"),
+        to=USER if kind == "user" else None if several else to,
+        targets={target: each.get(target, alike) for target in several},
         reverse=data.get("reverse"),
-        on_delete=data.get("on_delete", "restrict") if reference else None,
+        on_delete=alike if reference and not several else None,
         processes=_names(data.get("process", ())),
         format=data.get("format"),
         gapless=data.get("gapless", False) or "reset" in data or "per" in data,

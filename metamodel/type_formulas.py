@@ -200,6 +200,12 @@ class _Typer:
             if top.formula is None or top.formula.key in self.typed or top.formula.key in self.failed:
                 stack.pop()
                 continue
+            if top.targets:
+                # References to different objects have no type in common that a formula could be written in.
+                links = (f for f in at.fields.values() if f.whole == top.name and f.to)
+                named = tuple(typed.Field(stored_type(f), (), at.name, f.name) for f in links)
+                self.typed[top.formula.key] = Call(Type("reference"), "BLANKVALUE", named)
+                continue
             try:
                 scope = Scope(self.schema, "field", row=at.name, user=self.user)
                 expect = stored_type(top) if top.type in COMPOSITES else None
@@ -240,11 +246,17 @@ class _Typer:
 
     def leads(self, obj: str, name: str) -> tuple[str, bool] | None:
         """The object that a lookup or child set leads to (`mentions.Relations`)."""
-        owner = self.model.objects.get(obj)
+        whole, _, several = obj.partition(".")
+        owner = self.model.objects.get(whole)
         if owner is None:
             return None
+        if several:
+            declared = owner.fields.get(f"{several}.{name}")
+            return (declared.to, False) if declared and declared.to else None
         child = self.model.children[obj].get(name)
         declared = owner.fields.get(name)
+        if declared and declared.targets:
+            return f"{obj}.{name}", False
         if declared:
             return (declared.to, False) if declared.to else None
         return (child.object, True) if child else None

@@ -144,7 +144,9 @@ def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
     assert shape is not None
     known = shape.fields[f.name].type
     schema = _shape(f, known.kind, rights.release, every_option=True)
-    if composite := COMPOSITES.get(f.type):
+    if f.targets:
+        schema = _object(None, {"object": _named(f), "id": BY_KIND["reference"], "title": {"type": ["string", "null"]}})
+    elif composite := COMPOSITES.get(f.type):
         members = {_part(p): _read(obj, p, rights, locale) for p in parts(obj.fields, f.name)}
         schema = _object(None, members | ({composite.shown: {"type": "string"}} if composite.shown else {}))
     if not FIELD_TYPES[f.type].writable or (f.system and f.name != "owner"):
@@ -157,6 +159,9 @@ def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
 def _write(obj: Object, f: Field, release: Release, locale: str, verb: str) -> Schema:
     kind = FIELD_TYPES[f.type].kind
     assert kind is not None
+    if f.targets:
+        schema = _object(None, {"object": _named(f), "id": BY_KIND["reference"]}, ("object", "id"))
+        return (schema if f.required else _nullable(schema)) | _described(f, locale)
     if f.type in COMPOSITES:
         members = {_part(p): _write(obj, p, release, locale, verb) for p in parts(obj.fields, f.name)}
         schema = _object(None, members, closed=True)
@@ -192,6 +197,10 @@ def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Sch
     elif options is not None:
         schema["enum"] = options
     return schema
+
+
+def _named(f: Field) -> Schema:
+    return {"type": "string", "enum": list(f.targets)}
 
 
 def _part(f: Field) -> str:

@@ -61,6 +61,7 @@ KEEPS_DATA = (
         r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed|stored|processes)",
         {"change"},
     ),
+    (r"object\.[^.]+\.fields\.[^.]+\.targets\..+", {"add", "change"}),
     (r"object\.[^.]+\.fields\.[^.]+\.schema\b.*", {"add", "change", "remove"}),
     (r"object\.[^.]+\.indexes\.[^.]+", {"add"}),
     (r"value_set\.[^.]+\.(label|options\.[^.]+\.(label|active)).*|value_set\..*\(order\)", {"add", "change", "remove"}),

@@ -8,6 +8,7 @@ from typing import Any
 from engine.base.errors import Fault, at
 from engine.release.release import Release
 from metamodel.kinds.composites import BESIDE, COMPOSITES, parts
+from metamodel.kinds.object import Field
 from metamodel.names import did_you_mean
 
 
@@ -24,12 +25,36 @@ def spread(
         f.name: [part.name for part in parts(fields, f.name)]
         for f in fields.values() if f.type in COMPOSITES or f.type in BESIDE
     }
-    if not wholes:
-        return tuple(rows)
-    return tuple(
-        dict(_row(release, obj, row, wholes, n if many else None, faults)) if wholes.keys() & row.keys() else row
-        for n, row in enumerate(rows)
-    )
+    several = [f for f in fields.values() if f.targets]
+    made = []
+    for n, row in enumerate(rows):
+        place = n if many else None
+        if wholes.keys() & row.keys():
+            row = dict(_row(release, obj, row, wholes, place, faults))
+        for f in several:
+            row = _pointed(f, row, place, faults)
+        made.append(row)
+    return tuple(made)
+
+
+def _pointed(f: Field, row: Mapping[str, Any], n: int | None, faults: list[Fault]) -> Mapping[str, Any]:
+    """The row with all lookups of a field that points to one of several objects, where it gives any."""
+    links = [f"{f.name}.{target}" for target in f.targets]
+    given = {link: row[link] for link in links if link in row}
+    if f.name in row:
+        value = row[f.name]
+        row = {name: inner for name, inner in row.items() if name != f.name}
+        if value is None or value == "":
+            return {**row, **dict.fromkeys(links)}
+        if not isinstance(value, Mapping) or value.get("object") not in f.targets:
+            shown = ", ".join(f.targets)
+            faults.append(Fault("record.type", f"an object and an id are expected; the object is one of {shown}",
+                                at(f.name), row=n))
+            return row
+        given |= {f"{f.name}.{value['object']}": value.get("id")}
+    if sum(value is not None for value in given.values()) > 1:
+        faults.append(Fault("record.type", "it points to one record only", at(f.name), row=n))
+    return {**row, **dict.fromkeys(links), **given} if any(given.values()) else {**row, **given}
 
 
 def _row(

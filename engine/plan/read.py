@@ -20,11 +20,12 @@ from metamodel.formula.check import check
 from metamodel.formula.diagnostics import FormulaError
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope, Where
-from metamodel.formula.typed import Call, Field, Node, Param, Property, rewrite
-from metamodel.formula.types import BOOLEAN, Type
+from metamodel.formula.typed import Call, Field, Literal, Node, Param, Property, rewrite
+from metamodel.formula.types import BOOLEAN, TEXT, Type
 from metamodel.formula.weight import weight
 from metamodel.kinds.composites import COMPOSITES, parts
 from metamodel.kinds.field_types import FILES
+from metamodel.kinds.object import Field as Declared
 from metamodel.model_schema import stored_type
 from metamodel.names import did_you_mean
 
@@ -157,7 +158,7 @@ def default_fields(rights: Rights, obj: str, *, export: bool = False) -> tuple[s
     readable = rights.readable(obj) & rights.writable(obj, "export") if export else rights.readable(obj)
     fields = rights.release.object(obj).fields.values()
     if export:
-        return tuple(f.name for f in fields if f.name in readable and f.type not in COMPOSITES)
+        return tuple(f.name for f in fields if f.name in readable and f.type not in COMPOSITES and not f.targets)
     return tuple(f.name for f in fields if f.name in readable and f.whole is None)
 
 
@@ -215,12 +216,31 @@ def _whole(
     fields = names.release.object(obj).fields
     declared, known = fields[name], COMPOSITES.get(fields[name].type)
     made = tuple(
-        Output(part.name.partition(".")[2], names.tree(Field(stored_type(part), path, obj, part.name), row or obj))
+        Output(part.name.partition(".")[2], names.tree(Field(_type_of(part), path, obj, part.name), row or obj))
         for part in parts(fields, name)
     )
+    if declared.targets:
+        return Output(key, tree, (made[0], Output("id", tree), Output("title", _titles(name, path, obj, names, row))))
     if declared.type in FILES:
         return Output(key, tree, made, names.release.system("_file"), declared.many)
     return Output(key, tree, (*made, Output(known.shown, tree)) if known and known.shown else made)
+
+
+def _type_of(part: Declared) -> Type:
+    return TEXT if part.formula else stored_type(part)
+
+
+def _titles(name: str, path: tuple[str, ...], obj: str, names: Names, row: str | None) -> Node:
+    """The title of the record that a lookup to several objects points to, as far as it may be read."""
+    found = []
+    for target in names.release.object(obj).fields[name].targets:
+        shape, title = names.schema.object(target), names.release.object(target).title
+        if shape is not None and title in shape.fields:
+            hop = (*path, f"{name}.{target}")
+            found.append(names.tree(Field(shape.fields[title].type.blank(), hop, target, title), row or obj))
+    if not found:
+        return Literal(TEXT, None)
+    return found[0] if len(found) == 1 else Call(TEXT, "BLANKVALUE", tuple(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,8 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("fields.*@", "field", itself, True),
         ("fields.*.to", "object", nothing, False),
         ("fields.*.per", "field", itself, False),
+        ("fields.*.to.*", "object", nothing, False),
+        ("fields.*.on_delete.*@", "object", nothing, False),
         ("fields.*.process", "process", nothing, False),
         ("fields.*.process.*", "process", nothing, False),
         ("fields.*.options", "value_set", nothing, False),

@@ -96,8 +96,30 @@ BESIDE: Mapping[str, tuple[Part, ...]] = {
 """The parts of types that have a column of their own."""
 
 
+def _pointing(owner: str, whole: Field) -> Iterator[Field]:
+    """A lookup to several objects: a lookup for each, of which one at most has a value, and the name of its object."""
+    path = f"{owner}.fields.{whole.name}"
+    links = [f"{whole.name}.{target}" for target in whole.targets]
+    yield replace(whole, formula=Formula(f"BLANKVALUE({', '.join(links)})", f"{path}.formula"))
+    chosen = "NULL"
+    for target in reversed(tuple(whole.targets)):
+        chosen = f'IF(NOT ISBLANK({whole.name}.{target}), "{target}", {chosen})'
+    yield Field(
+        name=f"{whole.name}.object", type="formula", label={"en": "Object", "zh-CN": "对象"}, help={}, whole=whole.name,
+        formula=Formula(chosen, f"{path}.object.formula"),
+    )  # fmt: skip
+    for link, (target, on_delete) in zip(links, whole.targets.items(), strict=True):
+        yield Field(
+            name=link, type="lookup", label=whole.label, help={}, whole=whole.name, to=target, reverse=whole.reverse,
+            on_delete=on_delete,
+        )  # fmt: skip
+
+
 def expanded(owner: str, whole: Field) -> Iterator[Field]:
     """The field and the parts that it has behind it."""
+    if whole.targets:
+        yield from _pointing(owner, whole)
+        return
     known = COMPOSITES.get(whole.type)
     if known is not None:
         formula = Formula(known.formula.format(whole.name), f"{owner}.fields.{whole.name}.formula")

@@ -19,7 +19,8 @@ class Field:
     record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a duration; `max`
     is also how many tags there may be. `schema` is the JSON Schema of a `json` field. A field of files holds one or
     `many`, of media `types` and at most `max_size` bytes each. `whole` names the composite field of which this is a
-    part (`kinds/composites.py`), whose name is `<whole>.<part>`.
+    part (`kinds/composites.py`), whose name is `<whole>.<part>`. `targets` are the objects of a lookup that
+    may point to several, each with what its deletion does.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Field:
     scale: int | None = None
     options: str | None = None
     to: str | None = None
+    targets: Mapping[str, str] = field(default_factory=dict)
     reverse: str | None = None
     on_delete: str | None = None
     processes: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -294,3 +295,86 @@ async def test_composites_are_described_with_their_parts(yard: Yard) -> None:
     written = schemas["CallerCreate"]["properties"]["seen"]
     assert written["type"] == ["object", "null"] and written["properties"]["latitude"]["maximum"] == 90
     assert "home.city" not in schemas["CallerCreate"]["properties"]
+
+
+async def test_a_lookup_to_several_objects_points_to_one_record(yard: Yard) -> None:
+    """`to` is a list; the value reads as object, id and title, and formulas reach through each object."""
+    site = await yard.create("site", name="several", zone="north")
+    caller = await yard.create("caller", name={"family": "Li"}, home={"city": "Wuhan"})
+    one = await yard.create("remark", text="several", about={"object": "site", "id": str(site)})
+    two = await yard.create("remark", text="several", about={"object": "caller", "id": str(caller)})
+    none = await yard.create("remark", text="several")
+    told = [await yard.get("remark", r, None, "about", "place", "about.object", "about.site") for r in (one, two, none)]
+    assert told == [
+        {"about": {"object": "site", "id": str(site), "title": "several"}, "place": "north", "about.object": "site", "about.site": str(site)},
+        {"about": {"object": "caller", "id": str(caller), "title": "Li"}, "place": "Wuhan", "about.object": "caller", "about.site": None},
+        {"about": None, "place": None, "about.object": None, "about.site": None},
+    ]
+
+    async def found(**query: Any) -> set[str]:
+        return {row["id"] for row in await yard.listed("remark", fields=("id",), **query)}
+
+    mine = 'text = "several" AND '
+    assert await found(where=mine + 'about.object = "caller"') == {str(two)}
+    assert await found(where=mine + 'about.site.zone = "north"') == {str(one)}
+    assert await found(where=mine + "ISBLANK(about)") == {str(none)}
+    assert await found(equals=(("about", str(site)),)) == await found(equals=(("about.site", str(site)),)) == {str(one)}
+    for obj, record in (("site", site), ("caller", caller)):
+        counted = await yard.listed(obj, where=f'COUNT(remarks[text = "several"]) = 1 AND id = "{record}"', fields=("id",))
+        assert len(counted) == 1
+    moved = await yard.update("remark", one, about={"object": "caller", "id": str(caller)})
+    assert moved["about"]["title"] == "Li"
+    change = (await yard.history("remark", one))[0]["changes"]
+    assert change == {"about.site": [str(site), None], "about.caller": [None, str(caller)]}
+    assert (await yard.update("remark", one, **{"about.site": str(site)}))["about"]["object"] == "site"
+    assert (await yard.update("remark", one, about=None))["about"] is None
+
+
+POINTING = [
+    ({"object": "job", "id": "01890000-0000-7000-8000-000000000000"}, ("record.type", "/about", None)),
+    ({"id": "01890000-0000-7000-8000-000000000000"}, ("record.type", "/about", None)),
+    ("01890000-0000-7000-8000-000000000000", ("record.type", "/about", None)),
+    ({"object": "site", "id": "01890000-0000-7000-8000-000000000000"}, ("record.reference", "/about/site", None)),
+    ({"object": "site", "id": "x"}, ("record.type", "/about/site", None)),
+]
+
+
+@pytest.mark.parametrize(("value", "fault"), POINTING, ids=str)
+async def test_what_a_lookup_to_several_objects_refuses(yard: Yard, value: Any, fault: Any) -> None:
+    assert fault in await yard.faults(yard.create("remark", text="x", about=value))
+    both = {"about.site": str(uuid4()), "about.caller": str(uuid4())}
+    assert ("record.type", "/about", None) in await yard.faults(yard.create("remark", text="x", **both))
+
+
+async def test_deleting_what_a_lookup_to_several_objects_points_to(yard: Yard) -> None:
+    """`on_delete` by object: restrict where nothing is said, cascade and clear where it is."""
+    site, caller = await yard.create("site", name="pointed at"), await yard.create("caller", name={"family": "Gone"})
+    first = await yard.create("remark", text="first", about={"object": "site", "id": str(site)})
+    second = await yard.create("remark", text="second", about={"object": "remark", "id": str(first)})
+    third = await yard.create("remark", text="third", about={"object": "caller", "id": str(caller)})
+    assert (await yard.refused(yard.delete("site", site))).code == "record.in_use"
+    await yard.delete("remark", first)
+    assert (await yard.get("remark", second, None, "about"))["about"] is None
+    await yard.delete("caller", caller)
+    assert (await yard.refused(yard.get("remark", third))).code == "record.unknown"
+    await yard.restore("caller", caller)
+    assert (await yard.get("remark", third, None, "about"))["about"]["title"] == "Gone"
+    closed = await yard.create("site", name="pointed at, closed", open=False)
+    refused = await yard.faults(yard.update("remark", third, about={"object": "site", "id": str(closed)}))
+    assert refused == {("record.rule", "/about", "open_sites_only")}
+
+
+async def test_titles_are_told_as_far_as_they_may_be_read(yard: Yard) -> None:
+    site = await yard.create("site", name="untold", zone="west")
+    remark = await yard.create("remark", text="t", about={"object": "site", "id": str(site)})
+    told = await yard.get("remark", remark, "porter", "about", "about.site.zone")
+    assert told == {"about": {"object": "site", "id": str(site), "title": None}, "about.site.zone": "west"}
+    assert (await yard.refused(yard.page("remark", "porter", fields=("about.site.name",)))).code == "query.invalid"
+    hidden = await yard.create("site", name="hidden", open=False)
+    unseen = {"object": "site", "id": str(hidden)}
+    assert ("record.reference", "/about/site", None) in await yard.faults(yard.create("remark", "porter", text="x", about=unseen))
+    rights = yard.rt.rights(yard.actor("boss"), yard.release)
+    fields = next(obj for obj in describe(rights)["objects"] if obj["name"] == "remark")["fields"]
+    assert next(f for f in fields if f["name"] == "about")["targets"] == ["site", "caller", "remark"]
+    written = document(rights, "en", "1")["components"]["schemas"]["RemarkCreate"]["properties"]["about"]
+    assert written["properties"]["object"]["enum"] == ["site", "caller", "remark"]

@@ -122,6 +122,7 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "types": f.types or FILES.get(f.type) or None,
         "value_set": f.options,
         "processes": f.processes or None,
+        "targets": [t for t in f.targets if rights.allows(t, "read")] or None,
         "to": target if target and rights.allows(target, "read") else None,
     }
     return {key: value for key, value in described.items() if value is not None}
