@@ -10,30 +10,25 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from jsonschema import Draft202012Validator
-
 from engine.base.errors import Fault, Refused, at
 from engine.base.limits import (
-    FILES_MAX,
-    JSON_FIELD_BYTES,
     LONG_TEXT_DEFAULT,
     NUMBER_DIGITS,
     NUMBER_SCALE,
     TAG_LENGTH,
-    TAGS_MAX,
     TEXT_DEFAULT,
 )
+from engine.plan.structured import barcode, files, json_value, tags
 from engine.plan.written import (
     DURATION_MAX,
-    GTIN,
-    gtin_fits,
+    Unfit,
     parse_date,
     parse_datetime,
     parse_duration,
     parse_time,
 )
 from engine.release.release import Release
+from metamodel.kinds.field_types import FILES
 from metamodel.kinds.object import Field
 from metamodel.kinds.process import Stage
 
@@ -42,15 +37,7 @@ PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]{3,28}[0-9](?: ?(?:x|ext\.?) ?[0-9]{1,6
 URL = re.compile(r"https?://[^\s/$.?#<>\"][^\s<>\"]{0,2000}", re.IGNORECASE)
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BIGINT = 2**63
-ENCODER = msgspec.json.Encoder(decimal_format="number")
 EXACT = Context(prec=2 * NUMBER_DIGITS, Emin=-999_999, Emax=999_999, traps=[])
-
-
-class Unfit(Exception):
-    """A value does not fit; `code` is one of the registry."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        self.code, self.detail = code, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,95 +201,6 @@ def _duration(f: Field, release: Release) -> Callable[[Any], str]:
     return convert
 
 
-def _barcode(f: Field, release: Release) -> Callable[[Any], str | None]:
-    plain, symbology = _text(f, release), f.symbology or ""
-
-    def convert(value: Any) -> str | None:
-        text = plain(value)
-        if text is None:
-            return None
-        if symbology in GTIN and not gtin_fits(text, symbology):
-            raise Unfit("record.type", f"{GTIN[symbology]} digits with the right check digit are expected")
-        if symbology == "code128" and not (text.isascii() and text.isprintable()):
-            raise Unfit("record.type", "a code 128 holds printable ASCII characters only")
-        return text
-
-    return convert
-
-
-def _tags(f: Field, release: Release) -> Callable[[Any], list[str] | None]:
-    one = _text(f, release)
-    most = int(f.max) if f.max is not None else TAGS_MAX
-
-    def convert(value: Any) -> list[str] | None:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise Unfit("record.type", "a list of texts is expected")
-        texts = [text for item in value if (text := one(item.strip()))]
-        found = list(dict.fromkeys(texts))
-        if len(found) > most:
-            raise Unfit("record.out_of_range", f"at most {most} are allowed; these are {len(found)}")
-        return found or None
-
-    return convert
-
-
-def _files(f: Field, release: Release) -> Callable[[Any], list[str] | None]:
-    one = _reference(f, release)
-    most = 1 if not f.many else int(f.max) if f.max is not None else FILES_MAX
-
-    def convert(value: Any) -> list[str] | None:
-        if isinstance(value, list) != f.many:
-            raise Unfit("record.type", f"{'a list of ids of files' if f.many else 'the id of a file'} is expected")
-        given = value if isinstance(value, list) else [value]
-        ids = [one(item.get("id") if isinstance(item, Mapping) else item) for item in given]
-        found = list(dict.fromkeys(ids))
-        if len(found) > most:
-            raise Unfit("record.out_of_range", f"at most {most} are allowed; these are {len(found)}")
-        return found or None
-
-    return convert
-
-
-def _json(f: Field, release: Release) -> Callable[[Any], Any]:
-    judge = None if f.schema is None else Draft202012Validator(_plain_json(f.schema))
-
-    def convert(value: Any) -> Any:
-        _sound(value)
-        text = ENCODER.encode(value)
-        if len(text) > JSON_FIELD_BYTES:
-            raise Unfit("record.too_long", f"at most {JSON_FIELD_BYTES} bytes of JSON are allowed")
-        found = min(judge.iter_errors(_plain_json(value)), key=lambda e: len(e.path), default=None) if judge else None
-        if found is not None:
-            place = "".join(f"/{step}" for step in found.absolute_path)
-            raise Unfit("record.schema", f"{place or 'the value'}: {found.message[:300]}")
-        return msgspec.Raw(text)
-
-    return convert
-
-
-def _sound(value: Any) -> None:
-    """Raises Unfit for what PostgreSQL can not keep as JSON."""
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= ch <= "\udfff" for ch in value if not ch.isascii()):
-            raise Unfit("record.type", "a text of the value holds a character that can not be kept")
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            _sound(key)
-            _sound(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _sound(inner)
-    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        number = Decimal(value)
-        if not number.is_finite() or abs(number.adjusted()) > 300 or len(number.as_tuple().digits) > 1_000:
-            raise Unfit("record.out_of_range", "a number of the value is too large")
-
-
-def _plain_json(value: Any) -> Any:
-    """The value as JSON reads it, its numbers integers and floats."""
-    return msgspec.json.decode(ENCODER.encode(value))
-
-
 def _boolean(f: Field, release: Release) -> Callable[[Any], bool]:
     def convert(value: Any) -> bool:
         if not isinstance(value, bool):
@@ -363,7 +261,7 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "email": _matching(EMAIL, "an e-mail address"),
     "phone": _matching(PHONE, "a telephone number"),
     "url": _matching(URL, "an http or https address"),
-    "barcode": _barcode,
+    "barcode": lambda f, release: barcode(f, _text(f, release)),
     "integer": _integer,
     "decimal": _number,
     "percent": _number,
@@ -377,11 +275,9 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "select": _select,
     "stage": _select,
     "multi_select": _multi_select,
-    "tags": _tags,
-    "json": _json,
-    "file": _files,
-    "image": _files,
-    "audio": _files,
+    "tags": lambda f, release: tags(f, _text(f, release)),
+    "json": lambda f, release: json_value(f),
+    **dict.fromkeys(FILES, lambda f, release: files(f, _reference(f, release))),
     "lookup": _reference,
     "user": _reference,
     "auto_number": _text,

@@ -19,6 +19,13 @@ GTIN = {"ean8": 8, "upca": 12, "ean13": 13, "gtin14": 14}
 """The digits of a GS1 number, the last of which is its check digit (GS1 General Specifications, 7.9)."""
 
 
+class Unfit(Exception):
+    """A value does not fit; `code` is one of the registry."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+
+
 def parse_date(value: object) -> date:
     """A date of ISO form `YYYY-MM-DD` only."""
     if not isinstance(value, str) or not _DATE.fullmatch(value):

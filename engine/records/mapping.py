@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from engine.base.errors import Fault, Refused
-from engine.plan.values import Unfit
 from engine.plan.write import STAGE_ENTERED
+from engine.plan.written import Unfit
 from engine.release.release import Release
 from metamodel.issues import Collector, PackError
 from metamodel.kinds.field_types import FIELD_TYPES

@@ -25,7 +25,8 @@ from engine.plan.access import allowed, refused_field
 from engine.plan.composites import spread
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
-from engine.plan.values import ENCODER, Converter, convert_row, converters
+from engine.plan.structured import ENCODER
+from engine.plan.values import Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
 from engine.records.anchors import judge, lock
 from engine.records.read import read_record

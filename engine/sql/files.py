@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     DateTime,
     Integer,
     Text,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.selectable import CTE
+from sqlalchemy.sql.selectable import CTE, FromClause
 
 from engine.plan.files import Attached
 from engine.plan.write import WritePlan
@@ -53,9 +54,19 @@ def unfit(a: Attached, plan: WritePlan, new: CTE) -> list[ColumnElement[bool]]:
     ]
     large = of(file, "size", BigInteger()) > literal(a.max_size, BigInteger(), literal_execute=True)
     usable = _any(file, of(file, "id", Uuid()) == one, or_(here, fresh))
-    foreign = select(one).where(not_(usable)).correlate(new).exists()
-    return [foreign, _any(file, given, not_(or_(*wanted))) if wanted else literal(False, literal_execute=True),
-            _any(file, given, large)]  # fmt: skip
+    foreign: list[ColumnElement[bool]] = [select(one).where(not_(usable)).correlate(new).exists()]
+    # What one statement would put into two places is in neither yet.
+    foreign += [_overlap(ids, new, o) for o in plan.attached if o.column != a.column]
+    other = new.alias()
+    for o in () if plan.single else plan.attached:
+        foreign.append(_any(other, of(other, "id", Uuid()) != of(new, "id", Uuid()), _overlap(ids, other, o)))
+    never = literal(False, literal_execute=True)
+    misfit = _any(file, given, not_(or_(*wanted))) if wanted else never
+    return [func.coalesce(or_(*foreign), never), misfit, _any(file, given, large)]
+
+
+def _overlap(ids: ColumnElement[Any], rows: FromClause, a: Attached) -> ColumnElement[bool]:
+    return ids.op("&&", is_comparison=True, return_type=Boolean())(of(rows, a.column, ARRAY(Uuid())))
 
 
 def _any(file: Any, *where: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -215,6 +215,17 @@ def test_files_are_as_private_as_their_record_and_field(ada: httpx2.Client, bob:
     assert house.client().post(FILES, params={"name": "x"}, content=b"x").status_code == 401
 
 
+def test_a_file_is_put_into_one_place(ada: httpx2.Client) -> None:
+    one = uploaded(ada, b"hello one", "one.txt")["id"]
+    assert faults(ada.post(PARCELS, json={"name": "p", "note": one, "seal": one})) == {
+        ("file.foreign", "/note"), ("file.foreign", "/seal"),
+    }  # fmt: skip
+    rows = [{"name": "a", "seal": one}, {"name": "b", "seal": one}, {"name": "c", "seal": None}]
+    answer = ada.post(PARCELS, json=rows)
+    assert {(error["code"], error["row"]) for error in answer.json()["errors"]} == {("file.foreign", 0), ("file.foreign", 1)}
+    assert ada.post(PARCELS, json=rows[1:]).status_code == 201
+
+
 def test_uploads_that_are_refused(ada: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.files.uploads.FILE_BYTES", 1000)
     for params, content, status in (
