@@ -9,6 +9,7 @@ from typing import Any
 
 from metamodel.formula.checked import Blanks
 from metamodel.kinds.common import Formula, Text, TextPlace
+from metamodel.kinds.composites import expanded
 from metamodel.kinds.conversion import Conversion, Part
 from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Dependence, Field, Key, Object, Rule
@@ -35,6 +36,8 @@ At = Callable[[tuple[str | int, ...]], TextPlace | None]
 
 TEXT_LENGTH = 255
 LONG_TEXT_LENGTH = 65_536
+RATING = 5
+"""The best rating where `max` is missing."""
 USER = "user"
 FORECAST = {"open": "pipeline", "won": "closed", "lost": "omitted", "void": "omitted"}
 """What a forecast takes records of a category for, where the stage does not say."""
@@ -75,6 +78,14 @@ def number(value: Any) -> Decimal | None:
         return None
     written = str(value)
     return Decimal(written[:-1]) / 100 if written.endswith("%") else Decimal(written)
+
+
+def size(value: str | None) -> int | None:
+    """`10 MB` in bytes; a KB is 1,024 of them."""
+    if value is None:
+        return None
+    count, unit = value.split()
+    return int(count) * {"KB": 1024, "MB": 1024 * 1024}[unit]
 
 
 def days(value: str | None) -> int | None:
@@ -138,6 +149,10 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
     options = data.get("options")
     lengths = {"text": TEXT_LENGTH, "long_text": LONG_TEXT_LENGTH}
     reference = kind in ("lookup", "user")
+    to, on_delete = data.get("to"), data.get("on_delete", "restrict")
+    each = on_delete if isinstance(on_delete, Mapping) else {}
+    several = to if isinstance(to, list) else ()
+    alike = "restrict" if each else on_delete
     return Field(
         name=name,
         type=kind,
@@ -150,19 +165,25 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         indexed=data.get("indexed", False),
         stored=data.get("stored", False),
         max_length=data.get("max_length", lengths.get(kind)),
-        min=number(data.get("min")),
-        max=number(data.get("max")),
+        min=number(data.get("min", 1 if kind == "rating" else None)),
+        max=number(data.get("max", RATING if kind == "rating" else None)),
         scale=data.get("scale"),
         options=f"{owner}.{name}" if isinstance(options, Mapping) else options,
         depends_on=_dependence(data["depends_on"]) if "depends_on" in data else None,
-        to=USER if kind == "user" else data.get("to"),
+        to=USER if kind == "user" else None if several else to,
+        targets={target: each.get(target, alike) for target in several},
         reverse=data.get("reverse"),
-        on_delete=data.get("on_delete", "restrict") if reference else None,
+        on_delete=alike if reference and not several else None,
         processes=_names(data.get("process", ())),
         format=data.get("format"),
         gapless=data.get("gapless", False) or "reset" in data or "per" in data,
         reset=data.get("reset"),
         per=data.get("per"),
+        symbology=data.get("symbology"),
+        schema=data.get("schema"),
+        many=data.get("many", False),
+        max_size=size(data.get("max_size")),
+        types=tuple(data.get("types", ())),
         formula=_maybe(data.get("formula"), at, (*path, "formula"), data.get("blanks", "blank")),
     )
 
@@ -178,7 +199,9 @@ def _dependence(data: Data) -> Dependence:
 
 def object_(name: str, data: Data, at: At) -> Object:
     label = text(data.get("label"), name)
-    declared = {key: field(name, key, value, at) for key, value in data["fields"].items()}
+    declared = {
+        f.name: f for key, value in data["fields"].items() for f in expanded(name, field(name, key, value, at))
+    }
     return Object(
         name=name,
         label=label,
@@ -458,12 +481,13 @@ def _grant(data: Any, verb: str, target: Object | None, at: At, path: tuple[str,
     if data is True:
         return Grant(where=None, fields=None)
     written = data.get("fields")
+    known = target.fields if target else {}
     fields = (
         None
         if written is None
-        else frozenset(written)
+        else frozenset(written) | {name for name, f in known.items() if f.whole in written}
         if isinstance(written, list)
-        else frozenset(name for name in (target.fields if target else ()) if name not in written["except"])
+        else frozenset(name for name, f in known.items() if not {name, f.whole} & {*written["except"]})
     )
     if fields is not None and verb == "read":
         fields |= {"id", "version"}

@@ -71,10 +71,15 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "name"}
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items() if not (isinstance(item, Field) and item.system)}
+        return {key: _plain(item) for key, item in value.items() if not (isinstance(item, Field) and _given(item))}
     if isinstance(value, tuple) and any(is_dataclass(item) for item in value):
         return {_identity(item, index): _plain(item) for index, item in enumerate(value)}
     return value
+
+
+def _given(f: Field) -> bool:
+    """Whether no file declares the field itself."""
+    return f.system or f.whole is not None
 
 
 def _identity(item: Any, index: int) -> str:

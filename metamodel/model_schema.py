@@ -25,7 +25,8 @@ from metamodel.formula.types import (
     Type,
 )
 from metamodel.kinds.common import Formula, in_locale
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.composites import parts as parts_of
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.function import PARAMETERS, FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.role import CAPABILITIES, VERBS
@@ -52,6 +53,8 @@ def stored_type(f: Field) -> Type:
         "reference": f.to,
         "list": f.choice,
     }.get(kind)
+    if f.type in FILES:
+        return Type("list", nullable=not f.required, item="reference")
     return Type(kind, nullable=not (f.required or f.type in ("boolean", "stage")), of=of)
 
 
@@ -179,7 +182,8 @@ class _Fields(Mapping[str, FieldShape]):
         type_ = self._schema.computed(self._owner, f, f.formula) if f.formula else stored_type(f)
         target = type_.of if type_.kind == "reference" and f.name != "id" else None
         unique = f.unique or any(key.fields == (f.name,) and key.plain for key in self._owner.unique.values())
-        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if f.processes else {}, unique)
+        parts = tuple(part.name.partition(".")[2] for part in parts_of(self._owner.fields, f.name))
+        return FieldShape(f.name, type_, target, STAGE_PROPERTIES if f.processes else {}, unique, parts)
 
 
 def _keys(owner: Object, via: str) -> frozenset[str]:

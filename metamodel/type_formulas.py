@@ -18,16 +18,17 @@ from metamodel.formula.types import ERROR, INTEGER, NULL, Type
 from metamodel.formula.weight import Weights
 from metamodel.issues import Collector, Issue, Place, Severity
 from metamodel.kinds.common import Formula
+from metamodel.kinds.composites import COMPOSITES
 from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.model import Model
-from metamodel.model_schema import ModelSchema, ModelShape
+from metamodel.model_schema import ModelSchema, ModelShape, stored_type
 from metamodel.overlay import Places
 from metamodel.placed import Task, function_tasks, tasks
 from metamodel.source import Item
 
 NOWHERE = Places(Item({}, None))
-NO_VALUE = frozenset({"set", "list", "geo", "null", "period", "error"})
+NO_VALUE = frozenset({"set", "list", "geo", "json", "null", "period", "error"})
 """Kinds that a formula field, a group or a measure can not have."""
 KINDS = {"rollup": "roll-up"}
 """What field types are called in messages, where it is not their own name."""
@@ -199,9 +200,16 @@ class _Typer:
             if top.formula is None or top.formula.key in self.typed or top.formula.key in self.failed:
                 stack.pop()
                 continue
+            if top.targets:
+                # References to different objects have no type in common that a formula could be written in.
+                links = (f for f in at.fields.values() if f.whole == top.name and f.to)
+                named = tuple(typed.Field(stored_type(f), (), at.name, f.name) for f in links)
+                self.typed[top.formula.key] = Call(Type("reference"), "BLANKVALUE", named)
+                continue
             try:
                 scope = Scope(self.schema, "field", row=at.name, user=self.user)
-                self.type_formula(top.formula, scope, None, top.scale, top.indexed)
+                expect = stored_type(top) if top.type in COMPOSITES else None
+                self.type_formula(top.formula, scope, expect, top.scale, top.indexed)
                 stack.pop()
             except _Needs as needs:
                 wanted = (needs.owner, needs.field)
@@ -238,11 +246,17 @@ class _Typer:
 
     def leads(self, obj: str, name: str) -> tuple[str, bool] | None:
         """The object that a lookup or child set leads to (`mentions.Relations`)."""
-        owner = self.model.objects.get(obj)
+        whole, _, several = obj.partition(".")
+        owner = self.model.objects.get(whole)
         if owner is None:
             return None
+        if several:
+            declared = owner.fields.get(f"{several}.{name}")
+            return (declared.to, False) if declared and declared.to else None
         child = self.model.children[obj].get(name)
         declared = owner.fields.get(name)
+        if declared and declared.targets:
+            return f"{obj}.{name}", False
         if declared:
             return (declared.to, False) if declared.to else None
         return (child.object, True) if child else None

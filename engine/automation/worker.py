@@ -21,10 +21,11 @@ from pgqueuer.domain.models import Job
 from engine.automation.dispatch import dispatch
 from engine.automation.run import run
 from engine.base.errors import Refused
-from engine.base.limits import RUN_LEASE_SECONDS, RUN_SWEEP_SECONDS
+from engine.base.limits import FILE_SWEEP_SECONDS, RUN_LEASE_SECONDS, RUN_SWEEP_SECONDS
 from engine.db import jobs
 from engine.db.pool import connect
 from engine.db.sqlstate import Outdated
+from engine.files.collect import collect
 from engine.runtime import Runtime
 from engine.sql import runs
 from engine.tenants.directory import tenants
@@ -54,7 +55,7 @@ async def work(rt: Runtime, *, stop: asyncio.Event | None = None, concurrency: i
     The caller keeps the releases current (`runtime.follow`). A lost database is waited for.
     """
     stop = stop or asyncio.Event()
-    sweeper = asyncio.create_task(_sweeping(rt))
+    sweeper = asyncio.gather(_sweeping(rt), _collecting(rt))
     try:
         while not stop.is_set():
             try:
@@ -145,6 +146,15 @@ async def _sweeping(rt: Runtime) -> None:
         except LOST as error:
             log.warning("the sweep of runs failed", error=repr(error))
         await asyncio.sleep(RUN_SWEEP_SECONDS)
+
+
+async def _collecting(rt: Runtime) -> None:
+    while True:
+        try:
+            await collect(rt)
+        except LOST as error:
+            log.warning("the collection of unused files failed", error=repr(error))
+        await asyncio.sleep(FILE_SWEEP_SECONDS)
 
 
 async def _due(rt: Runtime) -> bool:

@@ -52,12 +52,18 @@ CODES: dict[str, Code] = {
     "record.out_of_range": Code("invalid", "The value is out of range"),
     "record.option": Code("invalid", "There is no such option"),
     "record.option_dependent": Code("invalid", "The option does not go with another field"),
+    "record.schema": Code("invalid", "The value does not fit the schema of its field"),
     "record.reference": Code("invalid", "The referenced record does not exist"),
     "record.key": Code("invalid", "The key names no single record"),
     "record.unique": Code("invalid", "The value is already in use"),
     "record.rule": Code("invalid", "A rule is not met"),
     "record.rule_error": Code("invalid", "A rule could not be evaluated"),
     "record.in_use": Code("conflict", "Other records refer to this one"),
+    "file.unknown": Code("not_found", "There is no such file"),
+    "file.no_picture": Code("invalid", "The file can not be shown in small"),
+    "file.foreign": Code("invalid", "The file was not uploaded by you just now, nor is it in this field"),
+    "file.type": Code("invalid", "A file of this type is not taken here"),
+    "file.size": Code("invalid", "The file is too large"),
     "stage.start": Code("invalid", "A record can not start in this stage"),
     "stage.unlisted": Code("invalid", "This move is not allowed"),
     "stage.role": Code("invalid", "Your role may not make this move"),
@@ -117,6 +123,11 @@ class Fault:
     pointer: str = ""
     rule: str | None = None
     row: int | None = None
+
+
+def at(field: str) -> str:
+    """The JSON pointer to a field of a record, or to a part of one."""
+    return "/" + field.replace(".", "/")
 
 
 class Refused(Exception):

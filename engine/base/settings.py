@@ -14,6 +14,8 @@ class Settings(BaseSettings):
     `database_url`: a PostgreSQL server to use; without it an embedded one is started in `home`.
     `pg_bin`: the folder of the server binaries for the embedded PostgreSQL.
     `log_format`: auto is console on a terminal, else json.
+    `files_url`: where the bytes of files are kept, such as s3://bucket/folder, gs://..., az://... or file:///folder;
+    without it in `home`.
     `secret`: signs cursors and ETags; made once and kept in the database where not given.
     """
 
@@ -23,6 +25,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     database_pooler: Literal["none", "transaction"] = "none"
     pg_bin: Path | None = None
+    files_url: str | None = None
     secret: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000

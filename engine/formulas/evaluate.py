@@ -227,7 +227,7 @@ def _wanted(text: str, tree: typed.Node, parts: Sequence[Part]) -> list[Part]:
     return [*dict.fromkeys(inner), Part(0, len(text), tree, 0)]
 
 
-NO_VALUE = frozenset({"set", "null", "period", "error", "geo"})
+NO_VALUE = frozenset({"set", "null", "period", "error", "geo", "json"})
 
 
 async def _run(

@@ -15,7 +15,19 @@ from engine.base.errors import Refused
 from engine.base.settings import Settings
 from engine.http.call import Service
 from engine.http.resource import check_routes
-from engine.http.routes import batch, docs, formula, health, meta, processes, records, reports, runs, session
+from engine.http.routes import (
+    batch,
+    docs,
+    files,
+    formula,
+    health,
+    meta,
+    processes,
+    records,
+    reports,
+    runs,
+    session,
+)
 from engine.identity.resolve import watch
 from engine.runtime import Runtime, follow, running
 from engine.tenants.directory import tenants
@@ -29,6 +41,7 @@ RESOURCES = (
     *records.RESOURCES,
     *batch.RESOURCES,
     *processes.RESOURCES,
+    *files.RESOURCES,
     *reports.RESOURCES,
     *session.RESOURCES,
     *meta.RESOURCES,

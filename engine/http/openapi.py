@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.base.limits import PAGE_DEFAULT, PAGE_MAX
+from engine.base.limits import PAGE_DEFAULT, PAGE_MAX, TAGS_MAX
 from engine.http import openapi_fixed as fixed
 from engine.http.openapi_parts import body, operation, parameter, ref, reply
 from engine.plan.access import Rights, refused_field
@@ -17,7 +17,8 @@ from engine.plan.values import text_limit
 from engine.release.release import Release
 from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Stage
 
@@ -30,13 +31,15 @@ BY_KIND: dict[Kind, Schema] = {
     "decimal": {"type": "number"},
     "money": {"type": "number"},
     "percent": {"type": "number"},
-    "duration": {"type": "number"},
+    "duration": {"type": "string", "format": "duration"},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
     "datetime": {"type": "string", "format": "date-time"},
-    "time": {"type": "string"},
+    "time": {"type": "string", "pattern": r"^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$"},
     "reference": {"type": "string", "format": "uuid"},
     "list": {"type": "array", "items": {"type": "string"}},
+    "json": {},
+    "geo": {"type": "object"},
 }
 FORMATS = {"email": "email", "url": "uri"}
 
@@ -81,7 +84,7 @@ def type_name(name: str) -> str:
 
 def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
     name = type_name(obj.name)
-    readable = [f for f in obj.fields.values() if f.name in rights.readable(obj.name)]
+    readable = [f for f in obj.fields.values() if f.name in rights.readable(obj.name) and f.whole is None]
     made: dict[str, Schema] = {
         name: _object(in_locale(obj.description or obj.label, locale),
                       {f.name: _read(obj, f, rights, locale) for f in readable}),
@@ -97,9 +100,10 @@ def _schemas(obj: Object, rights: Rights, locale: str) -> dict[str, Schema]:
     }  # fmt: skip
     for verb, suffix in (("create", "Create"), ("edit", "Patch")):
         if rights.allows(obj.name, verb):
-            fields = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
+            taken = [f for f in obj.fields.values() if refused_field(rights, obj.name, f.name, verb, False) is None]
+            fields = [f for f in taken if f.whole is None]
             needed = tuple(f.name for f in fields if f.required and f.default is None and not f.system)
-            properties = {f.name: _write(f, rights.release, locale, verb) for f in fields}
+            properties = {f.name: _write(obj, f, rights.release, locale, verb) for f in fields}
             made[name + suffix] = _object(None, properties, needed if verb == "create" else (), closed=True)
     if rights.release.staged(obj.name) and rights.allows(obj.name, "edit"):
         made[f"{name}Move"] = _move(obj, rights, name)
@@ -140,6 +144,11 @@ def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
     assert shape is not None
     known = shape.fields[f.name].type
     schema = _shape(f, known.kind, rights.release, every_option=True)
+    if f.targets:
+        schema = _object(None, {"object": _named(f), "id": BY_KIND["reference"], "title": {"type": ["string", "null"]}})
+    elif composite := COMPOSITES.get(f.type):
+        members = {_part(p): _read(obj, p, rights, locale) for p in parts(obj.fields, f.name)}
+        schema = _object(None, members | ({composite.shown: {"type": "string"}} if composite.shown else {}))
     if not FIELD_TYPES[f.type].writable or (f.system and f.name != "owner"):
         schema["readOnly"] = True
     if known.nullable or rights.where_readable(obj.name, f.name) is not None:
@@ -147,14 +156,28 @@ def _read(obj: Object, f: Field, rights: Rights, locale: str) -> Schema:
     return schema | _described(f, locale)
 
 
-def _write(f: Field, release: Release, locale: str, verb: str) -> Schema:
+def _write(obj: Object, f: Field, release: Release, locale: str, verb: str) -> Schema:
     kind = FIELD_TYPES[f.type].kind
     assert kind is not None
+    if f.targets:
+        schema = _object(None, {"object": _named(f), "id": BY_KIND["reference"]}, ("object", "id"))
+        return (schema if f.required else _nullable(schema)) | _described(f, locale)
+    if f.type in COMPOSITES:
+        members = {_part(p): _write(obj, p, release, locale, verb) for p in parts(obj.fields, f.name)}
+        schema = _object(None, members, closed=True)
+        return (schema if f.required else _nullable(schema)) | _described(f, locale)
     schema = _shape(f, kind, release, every_option=False)
+    if kind == "duration":
+        schema["type"] = ["string", "number"]
+    least, most = ("minItems", "maxItems") if kind == "list" else ("minimum", "maximum")
     if f.min is not None:
-        schema["minimum"] = _plain(f.min)
+        schema[least] = _plain(f.min)
     if f.max is not None:
-        schema["maximum"] = _plain(f.max)
+        schema[most] = _plain(f.max)
+    if f.type == "tags":
+        schema |= {"items": {"type": "string", "maxLength": text_limit(f)}, "maxItems": int(f.max or TAGS_MAX)}
+    if f.schema is not None:
+        schema = dict(f.schema)
     if schema.get("type") == "string" and kind == "text":
         schema["maxLength"] = text_limit(f)
     blank = not f.required or (verb == "create" and f.default is not None)
@@ -162,6 +185,9 @@ def _write(f: Field, release: Release, locale: str, verb: str) -> Schema:
 
 
 def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Schema:
+    if f.type in FILES:
+        one: Schema = ref("File") if every_option else {"type": ["string", "object"], "description": "An id, or {id}"}
+        return {"type": "array", "items": one} if f.many else {"anyOf": [one]} if every_option else one
     schema = dict(BY_KIND[kind])
     if f.type in FORMATS:
         schema["format"] = FORMATS[f.type]
@@ -171,6 +197,14 @@ def _shape(f: Field, kind: Kind, release: Release, *, every_option: bool) -> Sch
     elif options is not None:
         schema["enum"] = options
     return schema
+
+
+def _named(f: Field) -> Schema:
+    return {"type": "string", "enum": list(f.targets)}
+
+
+def _part(f: Field) -> str:
+    return f.name.partition(".")[2]
 
 
 def _options(f: Field, release: Release, every_option: bool) -> list[str] | None:
@@ -185,7 +219,12 @@ def _plain(number: Decimal) -> int | float:
 
 
 def _nullable(schema: Schema) -> Schema:
-    made = {**schema, "type": [schema["type"], "null"]}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
+    if "type" not in schema or "null" in schema["type"]:
+        return schema
+    given = schema["type"]
+    made = {**schema, "type": [*([given] if isinstance(given, str) else given), "null"]}
     if "enum" in made:
         made["enum"] = [*made["enum"], None]
     return made
@@ -241,6 +280,11 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
     }
     if rights.allows(obj.name, "edit"):
         made |= _conversion_paths(obj, rights, root, act)
+    if any(f.type in FILES and f.name in rights.readable(obj.name) for f in obj.fields.values()):
+        made |= {
+            f"{root}/{{id}}/files/{path}": {"parameters": given, "get": act(id_, f"{what}: {one}", **fixed.FILE)}
+            for id_, path, what, given in fixed.FILE_PATHS
+        }
     staged = rights.release.staged(obj.name)
     if staged and staged.field in rights.readable(obj.name):
         made |= _stage_paths(root, act, record, rights.allows(obj.name, "edit"), name, one)
@@ -296,7 +340,7 @@ def _list_parameters(obj: Object, rights: Rights) -> list[dict[str, Any]]:
     equal = []
     for f in obj.fields.values():
         kind = shape.fields[f.name].type.kind if f.name in rights.readable(obj.name) else "set"
-        if kind in BY_KIND and kind not in ("list", "duration"):
+        if kind in BY_KIND and kind not in ("list", "duration", "json", "geo"):
             schema = _shape(f, kind, rights.release, every_option=True)
             equal.append(parameter(f.name, "query", schema, f"Only records whose {f.name} is this"))
     return [

@@ -25,6 +25,27 @@ TASK = parameter("task", "path", TEXT, "The name of the task", required=True)
 REASON = parameter("X-Reason", "header", TEXT, "The reason of a stage move (UTF-8, percent-encoded)")
 
 
+_FIELD = parameter("field", "path", TEXT, "A field of files", required=True)
+_FILE_ID = parameter("file", "path", UUID, required=True)
+FILE_PATHS = (
+    ("first_file_of", "{field}", "The first file of a field", [ID, _FIELD]),
+    ("file_of", "{field}/{file}", "A file of a field", [ID, _FIELD, _FILE_ID]),
+)
+FILE: dict[str, Any] = {
+    "parameters": [parameter("size", "query", {"type": "integer"}, "A picture of at most so many pixels, as WebP")],
+    "responses": {
+        "200": {
+            "description": "The bytes",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "206": {"description": "The bytes of the range asked for"},
+        "304": {"description": "It has not changed"},
+        "416": {"description": "The range lies behind the end"},
+    },
+}
+"""What is common to the downloads of files."""
+
+
 def _object(required: str, /, **properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required.split()}
 
@@ -43,6 +64,11 @@ _SPAN: dict[str, dict[str, Any]] = {"start": {"type": "integer"}, "end": {"type"
 _PLACE = {**TEXT, "enum": ["query", "field", "rule", "group", "measure"], "default": "query"}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
+    "File": _object(
+        "id name type size sha256", id=UUID, name=TEXT, type=TEXT, size={"type": "integer", "format": "int64"},
+        sha256=TEXT, width={"type": "integer"}, height={"type": "integer"}, taken_at=TEXT,
+        latitude={"type": "number"}, longitude={"type": "number"},
+    ),
     "Problem": _object(
         "type title status code request_id", type={**TEXT, "format": "uri-reference"}, title=TEXT,
         status={"type": "integer"}, code=TEXT, detail=TEXT, errors={"type": "array", "items": _ERROR}, request_id=TEXT,
@@ -165,6 +191,14 @@ def paths(rights: Rights) -> dict[str, Any]:
         "/tokens/{id}": {
             "parameters": [ID],
             "delete": operation("revoke_token", "Revoke an API token", "session", responses=NO_CONTENT),
+        },
+        "/files": {
+            "post": operation(
+                "upload_file", "Upload a file, for a field that the caller writes next", "files",
+                parameters=[parameter("name", "query", TEXT, "The name of the file", required=True)],
+                requestBody=body({"type": "string", "format": "binary"}, "application/octet-stream"),
+                responses={"201": reply("The file", ref("File"))},
+            ),
         },
         "/meta": {
             "get": operation("get_meta", "The metadata that the caller may know", "metadata",

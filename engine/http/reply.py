@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,15 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `media` is its content type; a body of None stands for no content at all."""
+    """An answer. `media` is its content type; a body of None stands for no content at all. A `stream` of `length`
+    bytes is sent in place of the body."""
 
     body: bytes | None = None
     status: int = 200
     headers: tuple[Header, ...] = ()
     media: bytes = JSON
+    length: int | None = None
+    stream: AsyncIterator[bytes] | None = None
 
 
 def json_reply(value: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:

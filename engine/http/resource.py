@@ -123,12 +123,17 @@ def _refusal(error: Exception, trace: Trace, allow: Header) -> Reply:
 
 
 async def _send(scope: Scope, send: Send, reply: Reply, trace: Trace, path: str, began: float) -> None:
-    headers: list[Header] = [*reply.headers, *STRICT, (b"x-request-id", trace.request_id.encode())]
+    own = {name for name, _ in reply.headers}
+    strict = (header for header in STRICT if header[0] not in own)
+    headers: list[Header] = [*reply.headers, *strict, (b"x-request-id", trace.request_id.encode())]
     if reply.body is not None:
         headers.append((b"content-type", reply.media))
-        headers.append((b"content-length", b"%d" % len(reply.body)))
+        headers.append((b"content-length", b"%d" % (len(reply.body) if reply.length is None else reply.length)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     empty = reply.body is None or scope["method"] == "HEAD"
+    if reply.stream is not None and not empty:
+        async for chunk in reply.stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"" if empty else reply.body})
     log.info(
         "request", method=scope["method"], route=path, status=reply.status,

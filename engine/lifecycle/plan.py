@@ -62,6 +62,8 @@ KEEPS_DATA = (
         {"change"},
     ),
     (r"object\.[^.]+\.fields\.[^.]+\.depends_on\b.*", {"add", "change", "remove"}),
+    (r"object\.[^.]+\.fields\.[^.]+\.targets\..+", {"add", "change"}),
+    (r"object\.[^.]+\.fields\.[^.]+\.schema\b.*", {"add", "change", "remove"}),
     (r"object\.[^.]+\.indexes\.[^.]+", {"add"}),
     (r"value_set\.[^.]+\.(label|options\.[^.]+\.(label|active)).*|value_set\..*\(order\)", {"add", "change", "remove"}),
     (r"value_set\.[^.]+\.options\.[^.]+", {"add"}),

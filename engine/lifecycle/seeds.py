@@ -51,14 +51,15 @@ async def _resolved(
     keys = {other.object: other.key for other in release.model.seeds.values()}
     for name, value in record.items():
         field = release.object(seed.object).fields[name]
-        target = field.to
+        target = field.to or (value or {}).get("object") if field.to or field.targets else None
         if target and value is not None:
+            value = value["id"] if field.targets else value
             key = keys.get(target, release.object(target).title)
             found = await find(rt, ctx, release, target, key, value)
             if found is None:
                 raise Refused("record.reference", f'seed {seed.name}: there is no {target} with {key} "{value}"')
-            value = found
-        elif not isinstance(value, bool | list | None):
+            value = {"object": target, "id": found} if field.targets else found
+        elif field.type != "json" and not isinstance(value, bool | list | dict | None):
             value = typed(field.type, str(value), None, ctx.time_zone)
         row[name] = value
     return row

@@ -55,6 +55,7 @@ def _condition(check: Check) -> str:
     return {
         "required": f"{column} IS NOT NULL",
         "max_length": f"char_length({column}) <= {check.value}",
+        "most": f"cardinality({column}) <= {check.value}",
         "min": f"{column} >= {check.value}",
         "max": f"{column} <= {check.value}",
     }[check.test]

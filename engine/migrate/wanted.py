@@ -12,6 +12,7 @@ from engine.sql.indexing import folded_column, index_expression, key_condition
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 
+LISTS = ("text[]", "uuid[]")
 MAY_BE_NULL = frozenset({"owner", "deleted_at", "deleted_batch"})
 """The system columns that a row may leave blank."""
 
@@ -27,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A limit on a column: `test` is max_length, min, max or required; `value` its operand."""
+    """A limit on a column: `test` is max_length, most (elements of a list), min, max or required, with its operand."""
 
     name: str
     column: str
@@ -99,11 +100,13 @@ def _table(release: Release, obj: Object, collation: str | None) -> Table:
 
 
 def _checks(table: str, column: str, f: Field) -> Iterator[Check]:
+    kind = FIELD_TYPES[f.type].column
     limits = {
         "required": True if f.required or f.type == "stage" else None,
-        "max_length": f.max_length if FIELD_TYPES[f.type].column == "text" else None,
+        "max_length": f.max_length if kind == "text" else None,
+        "most": f.max if kind in LISTS else None,
         "min": f.min,
-        "max": f.max,
+        "max": f.max if kind not in LISTS else None,
     }
     for test, value in limits.items():
         if value is not None:

@@ -9,8 +9,10 @@ from engine.plan.conditions import filled
 from engine.plan.names import Names
 from engine.plan.planned import Image, with_image
 from engine.plan.request import RecordWrite
-from metamodel.formula.typed import Node
+from metamodel.formula.typed import Call, Node
+from metamodel.formula.types import BOOLEAN
 from metamodel.kinds.common import Formula, Text
+from metamodel.kinds.composites import COMPOSITES, Composite
 
 NEVER_BLANK = ("boolean", "stage")
 
@@ -46,6 +48,8 @@ def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], s
     for f in release.object(obj).fields.values():
         if (f.name in given and (f.required or f.type in NEVER_BLANK)) or (f.required and whole and not f.system):
             found.append(Check("record.required", f.name, None, {}, filled(system.field(obj, f.name))))
+        if f.name in given and (known := COMPOSITES.get(f.type)):
+            found += _essential(f.name, known, obj, system)
         if f.required_when:
             when = system.tree(release.model.typed[f.required_when.key], obj)
             found.append(Check("record.required", f.name, None, {}, filled(system.field(obj, f.name)), when))
@@ -55,6 +59,18 @@ def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], s
             holds = system.tree(release.model.typed[rule.valid_when.key], obj)
             found.append(Check("record.rule", rule.field, rule.name, rule.message, holds))
     return found
+
+
+def _essential(name: str, known: Composite, obj: str, system: Names) -> list[Check]:
+    """Parts that have a value as soon as any other part has."""
+    every = {part.name: filled(system.field(obj, f"{name}.{part.name}")) for part in known.parts}
+    return [
+        Check(
+            "record.required", f"{name}.{part}", None, {}, every[part],
+            Call(BOOLEAN, "or", tuple(test for other, test in every.items() if other != part)),
+        )
+        for part in known.essential
+    ]
 
 
 def _access_checks(request: RecordWrite, rights: Rights, given: frozenset[str]) -> list[Check]:
@@ -69,7 +85,10 @@ def _access_checks(request: RecordWrite, rights: Rights, given: frozenset[str]) 
         if rows is not None:
             found.append(Check("access.row", None, None, {}, rows, grant=True))
     image: Image = "new" if verb == "create" else "old"
+    fields = rights.release.object(obj).fields
     for name in sorted(given - set(HISTORICAL) if request.historical else given):
+        if fields[name].whole:
+            continue
         where = system.grant(rights.where_writable(obj, name, verb), obj)
         if where is not None:
             found.append(Check("record.field_read_only", name, None, {}, with_image(where, image), grant=True))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from decimal import ROUND_HALF_UP, Decimal
 from decimal import Context as Digits
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from engine.base.limits import NUMBER_SCALE
 from metamodel.kinds.object import Field
@@ -19,6 +21,8 @@ def fitted(f: Field, value: Any) -> Any:
     if isinstance(value, Decimal) and f.type != "integer":
         scale = 2 if f.type == "money" else NUMBER_SCALE if f.scale is None else f.scale
         return value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, DIGITS)
+    if f.type == "json" and value is not None:
+        return msgspec.json.decode(value)
     return None if value == "" else value
 
 
@@ -26,4 +30,4 @@ def given(value: Any) -> Any:
     """A typed value as a caller of the write door gives it."""
     if isinstance(value, UUID):
         return str(value)
-    return value.isoformat() if isinstance(value, date) else value
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,18 +20,35 @@ from metamodel.formula.check import check
 from metamodel.formula.diagnostics import FormulaError
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import Scope, Where
-from metamodel.formula.typed import Call, Field, Node, Param, Property, rewrite
-from metamodel.formula.types import BOOLEAN, Type
+from metamodel.formula.typed import Call, Field, Literal, Node, Param, Property, rewrite
+from metamodel.formula.types import BOOLEAN, TEXT, Type
 from metamodel.formula.weight import weight
+from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.kinds.field_types import FILES
+from metamodel.kinds.object import Field as Declared
+from metamodel.model_schema import stored_type
 from metamodel.names import did_you_mean
+
+UNORDERED = {"list": "several values", "json": "JSON", "geo": "a place"}
+"""The kinds by which nothing can be sorted, and what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A value of the answer under its key."""
+    """A value of the answer under its key; with `parts` a JSON object of them, blank where all are;
+    with `files` the rows of that table whose ids the value holds, of which there are `many` or one."""
 
     key: str
     tree: Node
+    parts: tuple[Output, ...] = ()
+    files: TableRef | None = None
+    many: bool = False
+
+    @property
+    def trees(self) -> tuple[Node, ...]:
+        """What the value is made of."""
+        own = (self.tree,) if self.files or not self.parts else ()
+        return (*own, *(tree for part in self.parts for tree in part.trees))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +110,10 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, after: tuple[boo
         taken = rights.writable(obj, "export")
         faults += [
             Fault("query.invalid", f'your roles do not allow to export "{key}"', "fields")
-            for key in asked if key.split(".")[0] not in taken
+            for key in asked if key not in taken and key.split(".")[0] not in taken
         ]
     outputs = tuple(
-        Output(key, tree) for key in dict.fromkeys(asked) if (tree := _path(key, obj, names, faults, "fields"))
+        made for key in dict.fromkeys(asked) if (made := _output(key, obj, names, faults)) is not None
     )
     values: list[Any] = []
     conditions = [_equal(name, text, obj, names, values, faults) for name, text in query.equals]
@@ -128,15 +145,21 @@ def plan_read(query: RecordQuery, rights: Rights, names: Names, after: tuple[boo
         outputs=outputs,
         errors=query.errors,
         filter_joins=names.joins((access, where, *(o.tree for o in order)), obj),
-        output_joins=names.joins((o.tree for o in outputs), obj),
+        output_joins=names.joins((tree for o in outputs for tree in o.trees), obj),
     )
     return Planned(plan, tuple(values))
 
 
 def default_fields(rights: Rights, obj: str, *, export: bool = False) -> tuple[str, ...]:
-    """Every field of the object that the actor may read (and may `export`), in declared order."""
+    """Every field of the object that the actor may read (and may `export`), in declared order.
+
+    An export has the parts of composite fields for the wholes, as an import takes them.
+    """
     readable = rights.readable(obj) & rights.writable(obj, "export") if export else rights.readable(obj)
-    return tuple(name for name in rights.release.object(obj).fields if name in readable)
+    fields = rights.release.object(obj).fields.values()
+    if export:
+        return tuple(f.name for f in fields if f.name in readable and f.type not in COMPOSITES and not f.targets)
+    return tuple(f.name for f in fields if f.name in readable and f.whole is None)
 
 
 def checked(
@@ -176,28 +199,85 @@ def _where(text: str, obj: str, names: Names, values: list[Any], faults: list[Fa
     return checked(text, obj, names, "query", values, faults, "where", expect=BOOLEAN)
 
 
+def output(name: str, obj: str, names: Names) -> Output:
+    """The value of a field of the row itself."""
+    return _whole(name, names.field(obj, name), (), obj, name, names)
+
+
+def _output(key: str, obj: str, names: Names, faults: list[Fault]) -> Output | None:
+    found = _find(key, obj, names, faults, "fields")
+    return _whole(key, found.tree, found.path, found.object, found.name, names, obj) if found else None
+
+
+def _whole(
+    key: str, tree: Node, path: tuple[str, ...], obj: str, name: str, names: Names, row: str | None = None
+) -> Output:
+    """The output of a field at the end of `path`; of a composite one with its parts and, if it shows it, its value."""
+    fields = names.release.object(obj).fields
+    declared, known = fields[name], COMPOSITES.get(fields[name].type)
+    made = tuple(
+        Output(part.name.partition(".")[2], names.tree(Field(_type_of(part), path, obj, part.name), row or obj))
+        for part in parts(fields, name)
+    )
+    if declared.targets:
+        return Output(key, tree, (made[0], Output("id", tree), Output("title", _titles(name, path, obj, names, row))))
+    if declared.type in FILES:
+        return Output(key, tree, made, names.release.system("_file"), declared.many)
+    return Output(key, tree, (*made, Output(known.shown, tree)) if known and known.shown else made)
+
+
+def _type_of(part: Declared) -> Type:
+    return TEXT if part.formula else stored_type(part)
+
+
+def _titles(name: str, path: tuple[str, ...], obj: str, names: Names, row: str | None) -> Node:
+    """The title of the record that a lookup to several objects points to, as far as it may be read."""
+    found = []
+    for target in names.release.object(obj).fields[name].targets:
+        shape, title = names.schema.object(target), names.release.object(target).title
+        if shape is not None and title in shape.fields:
+            hop = (*path, f"{name}.{target}")
+            found.append(names.tree(Field(shape.fields[title].type.blank(), hop, target, title), row or obj))
+    if not found:
+        return Literal(TEXT, None)
+    return found[0] if len(found) == 1 else Call(TEXT, "BLANKVALUE", tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The value at the end of a path."""
+
+    path: tuple[str, ...]
+    object: str
+    name: str
+    tree: Node
+
+
 def _path(key: str, obj: str, names: Names, faults: list[Fault], pointer: str) -> Node | None:
-    """The value at a dotted path of names (`account.name`, `stage.probability`)."""
-    shape, steps = names.schema.object(obj), key.split(".")
-    held: Field | None = None
-    properties: Mapping[str, Type] = {}
-    for depth, step in enumerate(steps):
-        if held and step in properties and depth == len(steps) - 1:
-            kind = properties[step]
-            return names.tree(Property(shown(kind.blank(kind.nullable or bool(held.path))), held, step), obj)
-        found = shape.fields.get(step) if shape else None
-        if shape is None or found is None:
-            known = list(shape.fields) if shape else []
-            hint = did_you_mean(step, known)
-            faults.append(
-                Fault("query.invalid", f'there is no field "{key}"' + (f"; {hint}" if hint else ""), pointer)
-            )
-            return None
-        if depth == len(steps) - 1:
-            kind = shown(found.type.blank(found.type.nullable or depth > 0))
-            return names.tree(Field(kind, tuple(steps[:-1]), shape.name, step), obj)
-        held, properties = Field(found.type, tuple(steps[:depth]), shape.name, step), found.properties
-        shape = names.schema.object(found.target) if found.target else None
+    """The value at a dotted path of names (`account.name`, `address.city`, `stage.probability`)."""
+    found = _find(key, obj, names, faults, pointer)
+    return found.tree if found else None
+
+
+def _find(key: str, obj: str, names: Names, faults: list[Fault], pointer: str) -> _Found | None:
+    shape, steps, path = names.schema.object(obj), key.split("."), tuple[str, ...]()
+    while shape is not None:
+        # A part of a composite field is one name.
+        width = 2 if ".".join(steps[:2]) in shape.fields and len(steps) > 1 else 1
+        step, steps = ".".join(steps[:width]), steps[width:]
+        found = shape.fields.get(step)
+        if found is None:
+            break
+        if not steps:
+            kind = shown(found.type.blank(found.type.nullable or bool(path)))
+            return _Found(path, shape.name, step, names.tree(Field(kind, path, shape.name, step), obj))
+        if steps[0] in found.properties and len(steps) == 1:
+            kind, held = found.properties[steps[0]], Field(found.type, path, shape.name, step)
+            told = Property(shown(kind.blank(kind.nullable or bool(path))), held, steps[0])
+            return _Found(path, shape.name, step, names.tree(told, obj))
+        path, shape = (*path, step), names.schema.object(found.target) if found.target else None
+    hint = did_you_mean(step, list(shape.fields)) if shape else None
+    faults.append(Fault("query.invalid", f'there is no field "{key}"' + (f"; {hint}" if hint else ""), pointer))
     return None
 
 
@@ -222,8 +302,9 @@ def _order(keys: Sequence[str], obj: str, names: Names, faults: list[Fault]) -> 
     for key in keys or ("id",):
         descending = key.startswith("-")
         tree = _path(key.removeprefix("-"), obj, names, faults, "order")
-        if tree is not None and tree.type.kind == "list":
-            faults.append(Fault("query.invalid", f'"{key}" holds several values and gives no order', "order"))
+        if tree is not None and tree.type.kind in UNORDERED:
+            what = f'"{key}" holds {UNORDERED[tree.type.kind]} and gives no order'
+            faults.append(Fault("query.invalid", what, "order"))
         elif tree is not None:
             order.append(Order(tree, descending))
     tie = names.field(obj, "id")

@@ -6,14 +6,29 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from engine.base.errors import Fault, Refused
-from engine.base.limits import LONG_TEXT_DEFAULT, NUMBER_DIGITS, NUMBER_SCALE, TEXT_DEFAULT
+from engine.base.errors import Fault, Refused, at
+from engine.base.limits import (
+    LONG_TEXT_DEFAULT,
+    NUMBER_DIGITS,
+    NUMBER_SCALE,
+    TAG_LENGTH,
+    TEXT_DEFAULT,
+)
+from engine.plan.structured import barcode, files, json_value, tags
+from engine.plan.written import (
+    DURATION_MAX,
+    Unfit,
+    parse_date,
+    parse_datetime,
+    parse_duration,
+    parse_time,
+)
 from engine.release.release import Release
+from metamodel.kinds.field_types import FILES
 from metamodel.kinds.object import Field
 from metamodel.kinds.process import Stage
 
@@ -23,13 +38,6 @@ URL = re.compile(r"https?://[^\s/$.?#<>\"][^\s<>\"]{0,2000}", re.IGNORECASE)
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BIGINT = 2**63
 EXACT = Context(prec=2 * NUMBER_DIGITS, Emin=-999_999, Emax=999_999, traps=[])
-
-
-class Unfit(Exception):
-    """A value does not fit; `code` is one of the registry."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        self.code, self.detail = code, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,10 @@ def from_text(kind: str, text: str) -> Any:
 
 def text_limit(f: Field) -> int:
     """How many characters a text field takes."""
-    return f.max_length or (LONG_TEXT_DEFAULT if f.type == "long_text" else TEXT_DEFAULT)
+    return f.max_length or _LENGTHS.get(f.type, TEXT_DEFAULT)
+
+
+_LENGTHS = {"long_text": LONG_TEXT_DEFAULT, "tags": TAG_LENGTH}
 
 
 def _text(f: Field, release: Release) -> Callable[[Any], str | None]:
@@ -163,24 +174,31 @@ def _datetime(f: Field, release: Release) -> Callable[[Any], str]:
     return convert
 
 
-_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+def _time(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        try:
+            return parse_time(value).isoformat()
+        except (TypeError, ValueError) as error:
+            raise Unfit("record.type", "a time of day such as 14:30 or 14:30:15 is expected") from error
+
+    return convert
 
 
-def parse_date(value: Any) -> date:
-    """A date of ISO form `YYYY-MM-DD` only."""
-    if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise ValueError(value)
-    return date.fromisoformat(value)
+def _duration(f: Field, release: Release) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        expected = "a duration such as PT1H30M, or a number of seconds, is expected"
+        try:
+            seconds = parse_duration(value) if isinstance(value, str) else _decimal(value, expected)
+        except ValueError as error:
+            raise Unfit("record.type", expected) from error
+        if seconds.copy_abs() >= DURATION_MAX:
+            raise Unfit("record.out_of_range", "the duration is too long")
+        if seconds != (exact := seconds.quantize(Decimal("0.000001"), context=EXACT)):
+            raise Unfit("record.out_of_range", "a duration is exact to the microsecond")
+        _within(f, seconds)
+        return format(exact.normalize(EXACT), "f")
 
-
-def parse_datetime(value: Any) -> datetime:
-    """An RFC 3339 instant; the offset must be given. Returned in UTC."""
-    if not isinstance(value, str) or len(value) < 16 or not value.isascii():
-        raise ValueError(value)
-    parsed = datetime.fromisoformat(value)
-    if parsed.tzinfo is None:
-        raise ValueError("no offset")
-    return parsed.astimezone(UTC)
+    return convert
 
 
 def _boolean(f: Field, release: Release) -> Callable[[Any], bool]:
@@ -243,16 +261,23 @@ _BY_TYPE: dict[str, Callable[[Field, Release], Callable[[Any], Any]]] = {
     "email": _matching(EMAIL, "an e-mail address"),
     "phone": _matching(PHONE, "a telephone number"),
     "url": _matching(URL, "an http or https address"),
+    "barcode": lambda f, release: barcode(f, _text(f, release)),
     "integer": _integer,
     "decimal": _number,
     "percent": _number,
     "money": _number,
+    "rating": _integer,
     "date": _date,
     "datetime": _datetime,
+    "time": _time,
+    "duration": _duration,
     "boolean": _boolean,
     "select": _select,
     "stage": _select,
     "multi_select": _multi_select,
+    "tags": lambda f, release: tags(f, _text(f, release)),
+    "json": lambda f, release: json_value(f),
+    **dict.fromkeys(FILES, lambda f, release: files(f, _reference(f, release))),
     "lookup": _reference,
     "user": _reference,
     "auto_number": _text,
@@ -285,11 +310,11 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "decimal": lambda text: _moderate(Decimal(text)),
     "percent": lambda text: _moderate(Decimal(text)),
     "money": lambda text: _moderate(Decimal(text)),
-    "duration": lambda text: _moderate(Decimal(text)),
+    "duration": lambda text: parse_duration(text) if "P" in text else _moderate(Decimal(text)),
     "boolean": lambda text: {"true": True, "false": False}[text],
     "date": parse_date,
     "datetime": lambda text: parse_datetime(text.replace(" ", "T")),
-    "time": time.fromisoformat,
+    "time": parse_time,
     "reference": UUID,
 }
 
@@ -303,5 +328,5 @@ def convert_row(
         try:
             out[name] = allowed[name](value)
         except Unfit as unfit:
-            faults.append(Fault(unfit.code, unfit.detail, f"/{name}", row=position))
+            faults.append(Fault(unfit.code, unfit.detail, at(name), row=position))
     return out

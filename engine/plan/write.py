@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from engine.plan.access import Rights, allowed
 from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
+from engine.plan.composites import with_wholes
+from engine.plan.files import Attached, attached
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
 from engine.plan.options import option_checks
 from engine.plan.planned import Join, with_image
-from engine.plan.read import Output
+from engine.plan.read import Output, output
 from engine.plan.request import Operation, RecordWrite
 from engine.plan.stages import stage_checks
 from engine.plan.upkeep import Upkeep, plan_upkeep
@@ -100,6 +102,8 @@ class WritePlan:
     references: tuple[Reference, ...]
     uniques: tuple[Unique, ...]
     in_use: tuple[InUse, ...]
+    files: TableRef
+    attached: tuple[Attached, ...]
     historical: bool
     outputs: tuple[Output, ...]
     output_joins: tuple[Join, ...]
@@ -145,17 +149,18 @@ def plan_write(
     allowed(rights, obj, verb)
     reader, system = Names(release, rights), Names(release, None)
     columns = tuple(_columns(release, obj, operation, given, partial, system))
+    named = with_wholes(release, obj, given)
     staged = release.staged(obj)
-    choice = _choice(release, obj, operation, given, system)
+    choice = _choice(release, obj, operation, named, system)
     access = system.grant(rights.rows(obj, verb), obj)
     again = choice is not None and choice.again
     checks = (
-        *record_checks(request, rights, given, system), *option_checks(request, release, given, system),
-        *stage_checks(request, rights, given, again, system),
+        *record_checks(request, rights, named, system), *option_checks(request, release, given, system),
+        *stage_checks(request, rights, named, again, system),
     )
     stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
     checks = tuple(replace(check, late=is_late(release, obj, check, request.together, stale)) for check in checks)
-    shown = tuple(Output(name, reader.field(obj, name)) for name in outputs)
+    shown = tuple(output(name, obj, reader) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]
     chosen = [condition for _, condition in choice.conditions] if choice else []
@@ -181,9 +186,11 @@ def plan_write(
         references=tuple(references(release, obj, operation, given, reader)),
         uniques=tuple(uniques(release, obj, operation, given)),
         in_use=tuple(in_use(release, obj)) if operation == "delete" else (),
+        files=release.system("_file"),
+        attached=attached(release, obj, given),
         historical=request.historical,
         outputs=shown,
-        output_joins=reader.joins((visible, *(o.tree for o in shown)), obj),
+        output_joins=reader.joins((visible, *(tree for o in shown for tree in o.trees)), obj),
         visible=visible,
         single=not request.many,
         queued=obj in release.watched and not request.historical,

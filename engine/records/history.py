@@ -14,6 +14,9 @@ from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.history import HistoryPlan, history_statement, stage_history_statement
 
+FORMED = ("duration", "json")
+"""The types of which the history keeps another form than is shown."""
+
 
 async def history(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, limit: int = PAGE_MAX) -> str:
     """The changes of a record, newest first, as the JSON text of an array.
@@ -50,5 +53,7 @@ async def _plan(rt: Runtime, ctx: Context, release: Release, obj: str, record: U
     return HistoryPlan(
         object=obj, zone=release.model.settings.time_zone, table=release.table(obj),
         history=release.system("_history"), stage_history=release.system("_stage_history"),
-        fields=tuple(fields), joins=names.joins(conditions, obj),
+        fields=tuple(fields),
+        forms=tuple((release.column(obj, f.name), f.type) for f in release.stored(obj) if f.type in FORMED),
+        joins=names.joins(conditions, obj),
     )

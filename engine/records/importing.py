@@ -21,7 +21,7 @@ from engine.db import staging
 from engine.db.pool import Connection
 from engine.plan.access import Rights, allowed
 from engine.plan.request import Operation, RecordWrite
-from engine.plan.values import Unfit
+from engine.plan.written import Unfit
 from engine.records.bulk import Outcome, write_each
 from engine.records.lookup import ids_by_key
 from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, option_labels, picked, typed, verify

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from engine.base.errors import Fault, Refused
-from engine.plan.values import Unfit
 from engine.plan.write import STAGE_ENTERED
+from engine.plan.written import Unfit
 from engine.release.release import Release
 from metamodel.issues import Collector, PackError
 from metamodel.kinds.field_types import FIELD_TYPES
@@ -23,6 +25,7 @@ from metamodel.schema_check import check
 from metamodel.source import read
 
 TRUE, FALSE = frozenset({"true", "yes", "1", "y", "t"}), frozenset({"false", "no", "0", "n", "f"})
+CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,6})?))?")
 WORDS = re.compile(r"[^0-9A-Za-z]+")
 
 
@@ -239,7 +242,25 @@ def _datetime(text: str, form: str | None, zone: str) -> Any:
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).isoformat()
 
 
+def _duration(text: str, form: str | None, zone: str) -> Any:
+    """A number of seconds, `H:MM`, `H:MM:SS` or the ISO 8601 form."""
+    if found := CLOCK.fullmatch(text):
+        hours, minutes, seconds = (Decimal(part or 0) for part in found.groups())
+        return hours * 3_600 + minutes * 60 + seconds
+    return text if "P" in text else _number(text, form, zone)
+
+
+def _json(text: str, form: str | None, zone: str) -> Any:
+    try:
+        return msgspec.json.Decoder(float_hook=Decimal).decode(text)
+    except msgspec.DecodeError as error:
+        raise Unfit("record.type", f'"{text[:40]}" is not JSON') from error
+
+
 def _options(text: str, form: str | None, zone: str) -> Any:
+    """Texts between semicolons, or a JSON list."""
+    if text.startswith("["):
+        return _json(text, form, zone)
     return [part.strip() for part in text.split(";") if part.strip()]
 
 
@@ -251,7 +272,11 @@ _TYPED: Mapping[str, Callable[[str, str | None, str], Any]] = {
     "boolean": _boolean,
     "date": _date,
     "datetime": _datetime,
+    "rating": _number,
+    "duration": _duration,
     "multi_select": _options,
+    "tags": _options,
+    "json": _json,
 }
 
 SYSTEM_FIELDS = {"created_at": "created_at", "stage_entered_at": STAGE_ENTERED}

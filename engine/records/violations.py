@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.base.errors import CODES, Fault
+from engine.base.errors import CODES, Fault, at
 from engine.plan.write import WritePlan
 from engine.release.release import Release
-from engine.sql.judging import FAILED, IN_USE, REFERENCE, SPAN, UNIQUE
+from engine.sql.files import FAULTS
+from engine.sql.judging import ATTACHED, FAILED, IN_USE, REFERENCE, SPAN, UNIQUE
 from metamodel.formula.functions.guard import ERRORS
 from metamodel.kinds.common import in_locale
 
@@ -20,6 +21,9 @@ _TEXTS = {
         "record.unique": "{field} is already in use",
         "record.in_use": "records of {message} refer to it",
         "record.rule_error": "{message} could not be evaluated: {error}",
+        "file.foreign": "{field}: this file was not uploaded by you just now, nor is it in this field",
+        "file.type": "{field} does not take files of this type",
+        "file.size": "{field}: the file is too large",
         "record.field_read_only": "your roles do not allow to write {field} in this record",
         "access.row": "your roles do not allow the record to be like this",
         "stage.required": "{field} is required in stage {message}",
@@ -42,6 +46,9 @@ _TEXTS = {
         "record.unique": "{field}已被使用",
         "record.in_use": "仍有{message}记录引用它",
         "record.rule_error": "无法计算{message}：{error}",
+        "file.foreign": "{field}：该文件不是您刚刚上传的，也不在此字段中",
+        "file.type": "{field}不接受此类型的文件",
+        "file.size": "{field}：文件过大",
         "record.field_read_only": "您的角色不允许修改此记录的{field}",
         "access.row": "您的角色不允许记录变成这样",
         "stage.required": "在“{message}”阶段必须填写{field}",
@@ -98,7 +105,7 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
     def say(code: str, field: str = "", message: str = "", rule: str | None = None, error: str = "") -> Fault:
         form = _TEXTS.get(language, _TEXTS["en"])[code]
         detail = form.format(field=_label(release, plan, field, locale), message=message, error=error)
-        return Fault(code, detail, f"/{field}" if field else "", rule, row)
+        return Fault(code, detail, at(field) if field else "", rule, row)
 
     check = plan.checks[number % SPAN] if number < REFERENCE or number >= FAILED else None
     if check and number >= FAILED:
@@ -110,8 +117,11 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
         if check.code in _TEXTS["en"]:
             return say(check.code, check.field or "", message, check.rule)
         return Fault(
-            check.code, message or CODES[check.code].title, f"/{check.field}" if check.field else "", check.rule, row
+            check.code, message or CODES[check.code].title, at(check.field) if check.field else "", check.rule, row
         )
+    if number >= ATTACHED:
+        which, kind = divmod(number - ATTACHED, len(FAULTS))
+        return say(FAULTS[kind], plan.attached[which].field)
     if number >= IN_USE:
         used = plan.in_use[number - IN_USE]
         return say("record.in_use", message=in_locale(release.object(used.object).label, locale))

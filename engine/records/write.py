@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from engine.base.context import Context
-from engine.base.errors import CODES, Fault, Refused
+from engine.base.errors import CODES, Fault, Refused, at
 from engine.base.ids import new_ids
 from engine.base.limits import BATCH_MAX
 from engine.db import execute
@@ -22,8 +22,10 @@ from engine.db.pool import Connection
 from engine.db.sqlstate import Violations
 from engine.db.transaction import atomic, in_transaction
 from engine.plan.access import allowed, refused_field
+from engine.plan.composites import spread
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
+from engine.plan.structured import ENCODER
 from engine.plan.values import Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
 from engine.records.anchors import judge, lock
@@ -92,7 +94,9 @@ async def write(
     allowed(rights, request.object, verb)
     if len(set(request.ids)) < len(request.ids):
         raise Refused("request.malformed", "a batch may name each record once only")
-    rows, names = _converted(rt, rights, release, request, verb)
+    faults: list[Fault] = []
+    request = replace(request, rows=spread(release, request.object, request.rows, request.many, faults))
+    rows, names = _converted(rt, rights, release, request, verb, faults)
     given = frozenset(names)
     partial = frozenset(n for n in names if any(n not in row for row in rows)) if len(rows) > 1 else frozenset()
     if request.operation == "update" and partial:
@@ -191,14 +195,13 @@ async def _by_fields(
 
 
 def _converted(
-    rt: Runtime, rights: Any, release: Release, request: RecordWrite, verb: str
+    rt: Runtime, rights: Any, release: Release, request: RecordWrite, verb: str, faults: list[Fault]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows with typed values, and the fields they give. Raises Refused with every fault of every row."""
     known: Mapping[str, Converter] = rt.statements.get(
         (release, "converters", request.object), lambda: converters(release, request.object)
     )
     names = list(dict.fromkeys(name for row in request.rows for name in row))
-    faults: list[Fault] = []
     many = request.many
     extra = {STAGE_ENTERED} - set(known) if request.historical else set()
     refused_names: set[str] = set()
@@ -209,7 +212,7 @@ def _converted(
         if refused:
             refused_names.add(name)
             places = [n for n, row in enumerate(request.rows) if name in row] if many else [None]
-            faults += [Fault(refused[0], refused[1], f"/{name}", row=place) for place in places]
+            faults += [Fault(refused[0], refused[1], at(name), row=place) for place in places]
     if extra:
         known = {**known, STAGE_ENTERED: known["created_at"]}
     rows = []
@@ -254,7 +257,7 @@ def _payload(
         if partial:
             made["_absent"] = [columns[name] for name in partial if name not in row]
         out.append(made)
-    return msgspec.json.encode(out if request.many else out[0]).decode()
+    return ENCODER.encode(out if request.many else out[0]).decode()
 
 
 def _prepare(

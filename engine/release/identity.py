@@ -59,7 +59,7 @@ def extend(identity: Identity | None, model: Model) -> Identity:
         columns = {f["column"] for f in entry["fields"].values()} | set(SYSTEM_COLUMNS)
         for field in obj.fields.values():
             if field.name not in entry["fields"]:
-                column = field.name if field.system else _free(field.name, columns)
+                column = field.name if field.system else _free(_column_name(field.name), columns)
                 entry["fields"][field.name] = {"id": _stable(obj.name, field.name), "column": column}
                 columns.add(column)
                 if field.type == "stage":
@@ -89,6 +89,12 @@ def _typed_column(entry: Mapping[str, Any], name: str, type_: str, taken: set[st
     column = _free(name, taken)
     taken.add(column)
     return {"id": entry["id"], "column": column, "type": type_}
+
+
+def _column_name(field: str) -> str:
+    """The name that the column of a field is wished to have; that of a part begins with its whole's."""
+    full = field.replace(".", "__")
+    return full if len(full) <= 56 else f"{full[:40]}_{uuid5(NAMESPACE_OID, full).hex[:8]}"
 
 
 def entered_at(stage_column: str) -> str:

@@ -140,7 +140,7 @@ class Release:
 
     def stored(self, obj: str) -> tuple[Field, ...]:
         """The fields of an object that have a column, in order."""
-        return tuple(f for f in self.object(obj).fields.values() if FIELD_TYPES[f.type].column)
+        return tuple(f for f in self.object(obj).fields.values() if FIELD_TYPES[f.type].column and not f.formula)
 
     @property
     def keeps(self) -> bool:

@@ -28,6 +28,8 @@ def safe_cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):
         return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, list) and all(isinstance(item, str) and ";" not in item for item in value):
+        value = ";".join(value)
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return f"'{text}" if text.startswith(DANGEROUS) else text
 

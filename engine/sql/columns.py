@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -46,6 +46,7 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "reference": Uuid(),
     "list": ARRAY(Text()),
     "geo": ARRAY(Numeric()),
+    "json": JSONB(),
     "null": Text(),
 }
 
@@ -59,6 +60,8 @@ COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
     "time": Time(),
     "uuid": Uuid(),
     "text[]": ARRAY(Text()),
+    "jsonb": JSONB(),
+    "uuid[]": ARRAY(Uuid()),
 }
 
 
@@ -70,6 +73,11 @@ def sql_type(of: Type) -> TypeEngine[Any]:
 def qualified(ref: TableRef) -> TableClause:
     """The table with its schema; no column is declared, `of` names them."""
     return table(ref.name, schema=ref.schema)
+
+
+def into(ref: TableRef, columns: Iterable[str]) -> TableClause:
+    """A table with the columns that are written."""
+    return table(ref.name, *(column(name) for name in columns), schema=ref.schema)
 
 
 def of(source: FromClause, name: str, type_: TypeEngine[Any]) -> ColumnClause[Any]:

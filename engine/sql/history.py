@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     DateTime,
+    Numeric,
     Text,
     Uuid,
     and_,
@@ -27,6 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from engine.plan.planned import Join
 from engine.release.release import TableRef
 from engine.sql import expression
+from engine.sql.answer import duration
 from engine.sql.columns import constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import frame
@@ -36,7 +38,8 @@ from metamodel.formula.typed import Node
 
 @dataclass(frozen=True, slots=True)
 class HistoryPlan:
-    """`fields` holds (column, name, rows in which it is readable or None for all)."""
+    """`fields` holds (column, name, rows in which it is readable or None for all), `forms` the columns whose values
+    the history keeps otherwise than they are shown, with their type: `duration` (seconds) and `json` (as text)."""
 
     object: str
     zone: str
@@ -44,6 +47,7 @@ class HistoryPlan:
     history: TableRef
     stage_history: TableRef
     fields: tuple[tuple[str, str, Node | None], ...]
+    forms: tuple[tuple[str, str], ...]
     joins: tuple[Join, ...]
 
 
@@ -65,6 +69,8 @@ def history_statement(plan: HistoryPlan, collation: str | None) -> Statement:
     named = case(*renamed, else_=entry.c.key) if renamed else entry.c.key
     created = of(h, "kind", Text()) == constant("created")
     pair = case((created, func.jsonb_build_array(null(), entry.c.value)), else_=entry.c.value)
+    if plan.forms:
+        pair = case(*((entry.c.key == constant(at), _formed(pair, form)) for at, form in plan.forms), else_=pair)
     visible = or_(
         entry.c.key == func.any(of(readable, "columns", ARRAY(Text()))), entry.c.key == constant("deleted_at")
     )
@@ -101,6 +107,14 @@ def stage_history_statement(plan: HistoryPlan) -> Statement:
         .order_by(of(h, "entered_at", DateTime()), of(h, "id", BigInteger())).limit(slot("limit", BigInteger()))
     ).subquery("r")
     return compile_statement(select(cast(func.json_agg(listed.table_valued()), Text)))
+
+
+def _formed(pair: ColumnElement[Any], form: str) -> ColumnElement[Any]:
+    """The pair [before, after] with both values as they are shown."""
+    told = [func.jsonb_extract_path_text(pair, constant(at), type_=Text()) for at in ("0", "1")]
+    if form == "duration":
+        return func.jsonb_build_array(*(duration(cast(text, Numeric())) for text in told))
+    return func.jsonb_build_array(*(cast(text, JSONB()) for text in told))
 
 
 def _texts(texts: list[str]) -> ColumnElement[Any]:

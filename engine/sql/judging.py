@@ -38,6 +38,7 @@ from engine.plan.write import WritePlan
 from engine.sql import expression
 from engine.sql.columns import COLUMN_TYPES, constant, folded, of, qualified
 from engine.sql.expression import Environment
+from engine.sql.files import FAULTS, unfit
 from engine.sql.images import materialized, no_row, with_old
 from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import slot
@@ -48,7 +49,7 @@ Rows: TypeAlias = "CompoundSelect[Any] | Select[Any]"
 
 MISSING, STALE = -1, -2
 SPAN = 10_000
-REFERENCE, UNIQUE, IN_USE, FAILED = SPAN, 2 * SPAN, 3 * SPAN, 4 * SPAN
+REFERENCE, UNIQUE, IN_USE, ATTACHED, FAILED = (n * SPAN for n in range(1, 6))
 """Numbers of what is broken: these two, that of a check, and from each of the others on that of its kind; a check that
 can not be told has its own number from FAILED on, and a span further for each error of `ERRORS`."""
 
@@ -70,6 +71,9 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
     tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in references]
     tests += [_number(_taken(u, plan, new, environment.case_collation), UNIQUE + n) for n, u in enumerate(plan.uniques)]
     tests += [_number(_used(u, plan, new), IN_USE + n) for n, u in enumerate(plan.in_use)]
+    for n, files in enumerate(plan.attached):
+        faults = enumerate(unfit(files, plan, new))
+        tests += [_number(test, ATTACHED + n * len(FAULTS) + kind) for kind, test in faults]
     if old is not None and plan.operation != "restore":
         tests.append(_number(of(new, "_version", BigInteger()) != of(old, "version", BigInteger()), STALE))
     broken = func.array_remove(integers(tests), null())

@@ -17,6 +17,7 @@ from engine.plan.grouping import narrowed
 from engine.plan.planned import Join, own
 from engine.plan.read import Order, Output, ReadPlan
 from engine.sql import expression
+from engine.sql.answer import answered
 from engine.sql.columns import SQL_TYPES, constant, json_object, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame, frame, tables
@@ -34,7 +35,7 @@ def read_statement(plan: ReadPlan, collation: str | None) -> Statement:
 
 
 def _single(plan: ReadPlan, environment: Environment) -> Select[Any, Any]:
-    rows = _filtered(plan, environment, extra=[o.tree for o in plan.outputs], joins=plan.output_joins)
+    rows = _filtered(plan, environment, extra=[tree for o in plan.outputs for tree in o.trees], joins=plan.output_joins)
     row = _row(plan, rows).correlate(*tables(rows.source)).lateral("r")
     base = rows.images["new"]
     return (
@@ -63,7 +64,7 @@ def _page(plan: ReadPlan, environment: Environment) -> Select[Any]:
         .cte("page")
     )
     held = [of(page, f"_k{n}", SQL_TYPES[order.tree.type.kind]) for n, order in enumerate(plan.order)]
-    shown = frame(environment, {"new": page}, plan.output_joins, [o.tree for o in plan.outputs])
+    shown = frame(environment, {"new": page}, plan.output_joins, [tree for o in plan.outputs for tree in o.trees])
     listed = (
         _row(plan, shown).select_from(shown.source).order_by(*_sorted(plan.order, held)).limit(limit)
     ).subquery("r")
@@ -100,7 +101,7 @@ def _conditions(plan: ReadPlan, rows: Frame) -> list[ColumnElement[bool]]:
 
 
 def _row(plan: ReadPlan, rows: Frame) -> Select[Any]:
-    columns = [expression.value(output.tree, rows.row).label(output.key) for output in plan.outputs]
+    columns = [answered(output, rows.row).label(output.key) for output in plan.outputs]
     return select(*columns, *([_errors(plan.outputs, rows).label("_errors")] if plan.errors else []))
 
 
@@ -116,8 +117,8 @@ def _errors(outputs: tuple[Output, ...], rows: Frame) -> ColumnElement[Any]:
 def _needed(plan: ReadPlan) -> dict[str, Any]:
     """The columns of the row itself that the answer is made of."""
     needed: dict[str, Any] = {"id": Uuid()}
-    for output in plan.outputs:
-        for node in own(output.tree):
+    for tree in (tree for output in plan.outputs for tree in output.trees):
+        for node in own(tree):
             if isinstance(node, Field) and node.path == ():
                 needed[node.name] = SQL_TYPES[node.type.kind]
     needed.update({join.column: Uuid() for join in plan.output_joins if len(join.path) == 1})

@@ -12,11 +12,10 @@ from sqlalchemy.sql.selectable import CTE, FromClause
 from engine.plan.upkeep import Upkeep
 from engine.release.release import TableRef
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
+from engine.sql.columns import COLUMN_TYPES, constant, into, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import frame
 from engine.sql.statement import Statement, compile_statement, slot
-from engine.sql.trail import into
 
 SAMPLE = 5
 

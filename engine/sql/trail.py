@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -21,16 +21,16 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    table,
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.selectable import CTE, FromClause, TableClause
+from sqlalchemy.sql.selectable import CTE, FromClause
 
 from engine.plan.write import WritePlan
 from engine.release.release import Staged, TableRef
-from engine.sql.columns import COLUMN_TYPES, constant, json_object, of
+from engine.sql.columns import COLUMN_TYPES, constant, into, json_object, of
 from engine.sql.images import with_old
 from engine.sql.judging import passed
 from engine.sql.statement import slot
@@ -43,16 +43,22 @@ def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
     pairs: list[ColumnElement[Any]] = []
     for name, type_ in _logged(plan).items():
         kind = COLUMN_TYPES[type_]
-        value: ColumnElement[Any] = of(new, name, kind)
+        value = _kept(of(new, name, kind))
         if old is not None:
             before = of(old, name, kind)
-            value = case((value.is_distinct_from(before), func.jsonb_build_array(before, value)))
+            changed = func.jsonb_build_array(_kept(before), value)
+            value = case((of(new, name, kind).is_distinct_from(before), changed))
         pairs += [constant(name), value]
     entry: dict[str, ColumnElement[Any]] = {
         **_about(plan, new), "door": slot("door", Text()), "request_id": slot("request", Text()),
         "changes": json_object(pairs),
     }
     return _log(plan.history, entry, with_old(new, old), gate).cte("history")
+
+
+def _kept(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """JSON is kept as text, because blanks inside of it mean something."""
+    return cast(value, Text()) if isinstance(value.type, JSONB) else value
 
 
 def _logged(plan: WritePlan) -> dict[str, str]:
@@ -136,8 +142,3 @@ def queued(events: CTE) -> ColumnElement[Any]:
 def _log(ref: TableRef, entry: dict[str, ColumnElement[Any]], source: FromClause, gate: CTE, *where: Any) -> Insert:
     rows = select(*entry.values()).select_from(source.join(gate, true())).where(passed(gate), *where)
     return insert(into(ref, entry)).from_select(list(entry), rows)
-
-
-def into(ref: TableRef, columns: Iterable[str]) -> TableClause:
-    """A table with the columns that are written."""
-    return table(ref.name, *(column(name) for name in columns), schema=ref.schema)

@@ -131,12 +131,13 @@ def _changed(changes: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 def _former(changes: ColumnElement[Any], name: str, type_: str) -> ColumnElement[Any]:
     """The first of the pair [before, after] that the history keeps of a column."""
-    if type_ != "text[]":
+    if not type_.endswith("[]"):
         return cast(func.jsonb_extract_path_text(changes, constant(name), constant("0")), COLUMN_TYPES[type_])
     before = func.jsonb_extract_path(changes, constant(name), constant("0"), type_=JSONB())
     listed = func.jsonb_typeof(before) == constant("array")
     items = func.jsonb_array_elements_text(case((listed, before))).column_valued("item")
-    return case((listed, func.array(select(items).scalar_subquery(), type_=ARRAY(Text()))))
+    texts = func.array(select(items).scalar_subquery(), type_=ARRAY(Text()))
+    return case((listed, texts if type_ == "text[]" else cast(texts, COLUMN_TYPES[type_])))
 
 
 def _left(plan: Images, events: CTE) -> ColumnElement[Any]:

@@ -36,14 +36,16 @@ from sqlalchemy.sql.selectable import CTE
 
 from engine.plan.write import WritePlan
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, of
+from engine.sql.answer import answered
+from engine.sql.columns import COLUMN_TYPES, into, of
 from engine.sql.expression import Environment
+from engine.sql.files import attach
 from engine.sql.images import all_columns, new_rows, old_rows, raw_rows
 from engine.sql.joins import frame
 from engine.sql.judging import gate_of, judged_rows, passed
 from engine.sql.rollups import affected
 from engine.sql.statement import Statement, compile_statement
-from engine.sql.trail import events, history, into, queued, stage_history
+from engine.sql.trail import events, history, queued, stage_history
 
 
 def write_statement(plan: WritePlan, collation: str | None) -> Statement:
@@ -55,6 +57,8 @@ def write_statement(plan: WritePlan, collation: str | None) -> Statement:
     gate = gate_of(judged_rows(plan, environment, raw, old, new))
     logged = events(plan, new, gate)
     effects = [_written(plan, new, gate), history(plan, old, new, gate), *stage_history(plan, old, new, gate), logged]
+    if plan.attached:
+        effects.append(attach(plan, new, passed(gate)))
     answer = _answer(plan, environment, new, gate)
     if plan.upkeep:
         answer = answer.add_columns(affected(plan.upkeep, old, new))
@@ -87,9 +91,9 @@ def _written(plan: WritePlan, new: CTE, gate: CTE) -> CTE:
 
 def _answer(plan: WritePlan, environment: Environment, new: CTE, gate: CTE) -> Select[Any]:
     shown = frame(
-        environment, {"new": new}, plan.output_joins, [*(o.tree for o in plan.outputs), plan.visible]
+        environment, {"new": new}, plan.output_joins, [*(tree for o in plan.outputs for tree in o.trees), plan.visible]
     )
-    values = [expression.value(o.tree, shown.row).label(o.key) for o in plan.outputs]
+    values = [answered(o, shown.row).label(o.key) for o in plan.outputs]
     order = of(new, "_ord", Integer())
     where = [expression.grants(plan.visible, shown.row)] if plan.visible is not None else []
     found = select(*values).select_from(shown.source).where(*where)

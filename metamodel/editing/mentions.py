@@ -114,6 +114,8 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("fields.*.to", "object", nothing, False),
         ("fields.*.per", "field", itself, False),
         ("fields.*.depends_on.field", "field", itself, False),
+        ("fields.*.to.*", "object", nothing, False),
+        ("fields.*.on_delete.*@", "object", nothing, False),
         ("fields.*.process", "process", nothing, False),
         ("fields.*.process.*", "process", nothing, False),
         ("fields.*.options", "value_set", nothing, False),

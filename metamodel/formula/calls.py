@@ -226,6 +226,8 @@ def _argument(c: Checker, found: Function | Aggregation, param: Param, arg: type
                 did_you_mean(value, param.choices) or f"one of {', '.join(param.choices)}",
             )
         return arg
+    if arg.type.kind == "json" and "json" not in param.kinds and not _takes_json(found):
+        return c.fail("E204", arg, f"{found.name} takes no JSON", "ask with ISBLANK or ISCHANGED whether it is there")
     if not param.kinds or arg.type.kind in param.kinds:
         return arg
     if arg.type.kind == "null":
@@ -239,6 +241,11 @@ def _argument(c: Checker, found: Function | Aggregation, param: Param, arg: type
         f"{param.name} of {found.name} is {_kinds(param)}, not {arg.type}",
         "compare it with something" if wanted.kind == "boolean" else operators.remedy(arg.type, wanted),
     )
+
+
+def _takes_json(found: Function | Aggregation) -> bool:
+    """Of JSON nothing is known but whether it is there and whether it is the same."""
+    return isinstance(found, Function) and (found.raw or found.name in ("=", "<>"))
 
 
 def _over_set(c: Checker, over: Aggregation, n: ast.Call, frame: Frame) -> typed.Node | None:

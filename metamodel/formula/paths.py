@@ -80,7 +80,7 @@ def _value(c: Checker, path: ast.Path, frame: Frame) -> typed.Node:
         if not c.scope.old or not frame.objects:
             return c.fail("E402", first, "there is no old record here", "only rules of a change know it")
         made = _walk(c, frame, rest, len(frame.objects) - 1)
-        return c.old(made) if isinstance(made, typed.Field) and len(rest) == 1 else _old_rest(c, made, rest)
+        return c.old(made) if isinstance(made, typed.Field) and not made.path else _old_rest(c, made, rest)
     if name in c.bound and not rest and not _own(c, frame, name):
         made = c.bound[name]
         for _ in frame.objects:
@@ -105,7 +105,7 @@ def _own(c: Checker, frame: Frame, name: str) -> bool:
 def _old_rest(c: Checker, made: typed.Node, rest: tuple[ast.Step, ...]) -> typed.Node:
     if made.type.kind == "error":
         return made
-    if isinstance(made, typed.Property) and len(rest) == 2:
+    if isinstance(made, typed.Property) and isinstance(made.field, typed.Field) and not made.field.path:
         field = c.old(made.field)
         return typed.Property(made.type.blank(), field, made.name) if isinstance(field, typed.Field) else field
     return c.fail("E311", rest[-1], "old values reach no further than the record's own fields")
@@ -144,11 +144,12 @@ def rows(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
         if len(frame.objects) > 1:
             found = _find_set(c, frame.objects[-1], steps)
             return c.fail("E313", path, "sets of `this` can not be aggregated inside another set") if found else None
+    before, steps = path.steps[: len(path.steps) - len(steps)], _joined(c, frame.objects[0], steps)
     found = _find_set(c, frame.objects[0], steps)
     if found is None:
         return None
     at, child = found
-    if wrong := _filtered(c, path.steps[: len(path.steps) - len(steps) + at]):
+    if wrong := _filtered(c, (*before, *steps[:at])):
         return wrong
     hops = tuple(step.name.lower() for step in steps[:at])
     if len(hops) > limits.HOPS:
@@ -175,6 +176,21 @@ def every(c: Checker, path: ast.Path, frame: Frame) -> Rows | typed.Node | None:
     c.refer(first, "object", "", name)
     found = _set(c, (), None, name, None, first, path.steps[1:], frame)
     return replace(found, whole=True) if isinstance(found, Rows) else found
+
+
+def _joined(c: Checker, start: str, steps: tuple[ast.Step, ...]) -> tuple[ast.Step, ...]:
+    """The steps with each part of a composite field (`address.city`) as one step."""
+    shape, made, at = c.scope.schema.object(start), list[ast.Step](), 0
+    while shape is not None and at < len(steps):
+        step, name = steps[at], steps[at].name.lower()
+        if at + 1 < len(steps) and (part := f"{name}.{steps[at + 1].name.lower()}") in shape.fields:
+            step = replace(steps[at + 1], name=part, start=step.start, filter=step.filter or steps[at + 1].filter)
+            name, at = part, at + 1
+        made.append(step)
+        at += 1
+        target = shape.fields[name].target if name in shape.fields else None
+        shape = c.scope.schema.object(target) if target else None
+    return (*made, *steps[at:])
 
 
 def _find_set(c: Checker, start: str, steps: tuple[ast.Step, ...]) -> tuple[int, ChildShape] | None:
@@ -227,6 +243,7 @@ def _set(
 def _walk(c: Checker, frame: Frame, steps: tuple[ast.Step, ...], level: int) -> typed.Node:
     """A field reached over to-one hops from the row of that level, or a property of its option."""
     name = frame.objects[level]
+    steps = _joined(c, name, steps)
     path: list[str] = []
     for at, step in enumerate(steps):
         shape = c.scope.schema.object(name)
@@ -262,7 +279,8 @@ def _field(path: tuple[str, ...], name: str, found: FieldShape, level: int) -> t
 def _property(c: Checker, field: typed.Node, found: FieldShape, step: ast.Step) -> typed.Node:
     name = step.name.lower()
     if not found.properties:
-        return c.fail("E311", step, f'"{found.name}" is {found.type} and has no "{step.name}"')
+        hint = did_you_mean(name, found.parts)
+        return c.fail("E311", step, f'"{found.name}" is {found.type} and has no "{step.name}"', hint)
     assert isinstance(field, typed.Field)
     if name not in found.properties:
         return c.fail(

@@ -17,13 +17,14 @@ Where = Literal["field", "default", "rule", "access", "query", "group", "measure
 class FieldShape:
     """A field as a formula sees it. `target` is the object a reference points to; `properties` are the typed
     properties of the stage or option it holds (`probability`, `category`, `entered_at`, `limit`). `unique`: no two
-    records of the object share a value."""
+    records of the object share a value. `parts` are the names of its parts, each a field `<name>.<part>`."""
 
     name: str
     type: Type
     target: str | None = None
     properties: Mapping[str, Type] = field(default_factory=dict)
     unique: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

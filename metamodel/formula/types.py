@@ -21,6 +21,7 @@ Kind = Literal[
     "reference",
     "list",
     "geo",
+    "json",
     "set",
     "null",
     "error",

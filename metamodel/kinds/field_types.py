@@ -26,15 +26,27 @@ FIELD_TYPES: dict[str, FieldType] = {
     "email": FieldType("text", "text", WRITABLE | {"unique"}),
     "phone": FieldType("text", "text", WRITABLE | {"unique"}),
     "url": FieldType("text", "text", WRITABLE | {"unique"}),
+    "barcode": FieldType("text", "text", WRITABLE | {"unique", "symbology"}),
     "integer": FieldType("bigint", "integer", WRITABLE | {"unique", "min", "max"}),
     "decimal": FieldType("numeric", "decimal", WRITABLE | {"unique", "min", "max", "scale"}),
     "percent": FieldType("numeric", "percent", WRITABLE | {"min", "max", "scale"}),
     "money": FieldType("numeric", "money", WRITABLE | {"min", "max"}),
+    "person_name": FieldType(None, "text", COMMON | {"required", "required_when"}),
+    "address": FieldType(None, "text", COMMON | {"required", "required_when"}),
+    "geo": FieldType(None, "geo", COMMON | {"required", "required_when"}),
+    "rating": FieldType("bigint", "integer", WRITABLE | {"max"}),
     "date": FieldType("date", "date", WRITABLE),
     "datetime": FieldType("timestamptz", "datetime", WRITABLE),
+    "time": FieldType("time", "time", WRITABLE),
+    "duration": FieldType("numeric", "duration", WRITABLE | {"min", "max"}),
     "boolean": FieldType("boolean", "boolean", COMMON | {"default", "indexed"}),
     "select": FieldType("text", "select", WRITABLE | {"options", "depends_on"}),
     "multi_select": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"options", "depends_on"}),
+    "tags": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"max", "max_length"}),
+    "file": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"many", "max", "max_size", "types"}),
+    "image": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"many", "max", "max_size", "types"}),
+    "audio": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"max_size", "types"}),
+    "json": FieldType("jsonb", "json", WRITABLE - {"indexed", "default"} | {"schema"}),
     "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete"}),
     "user": FieldType("uuid", "reference", WRITABLE | {"reverse", "on_delete"}),
     "stage": FieldType("text", "select", COMMON | {"process", "indexed"}),
@@ -42,3 +54,11 @@ FIELD_TYPES: dict[str, FieldType] = {
     "formula": FieldType(None, None, COMMON | {"formula", "scale", "blanks", "indexed"}, writable=False),
     "rollup": FieldType(None, None, COMMON | {"formula", "scale", "indexed", "stored"}, writable=False),
 }
+
+FILES: dict[str, tuple[str, ...]] = {
+    "file": (),
+    "image": ("image/*",),
+    # What a browser records is in containers that films have too.
+    "audio": ("audio/*", "video/webm", "video/mp4", "application/ogg"),
+}
+"""The types that hold files, and the media types that each takes where the field does not say (none: any)."""

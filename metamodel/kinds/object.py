@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from metamodel.kinds.common import Formula, Text
 
@@ -26,7 +27,11 @@ class Field:
 
     An auto number is `gapless` (also where it has `reset` or `per`), or else leaves out numbers of refused writes.
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
-    record follows the first one whose `when` holds.
+    record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a duration; `max`
+    is also how many tags there may be. `schema` is the JSON Schema of a `json` field. A field of files holds one or
+    `many`, of media `types` and at most `max_size` bytes each. `whole` names the composite field of which this is a
+    part (`kinds/composites.py`), whose name is `<whole>.<part>`. `targets` are the objects of a lookup that
+    may point to several, each with what its deletion does.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Field:
     options: str | None = None
     depends_on: Dependence | None = None
     to: str | None = None
+    targets: Mapping[str, str] = field(default_factory=dict)
     reverse: str | None = None
     on_delete: str | None = None
     processes: tuple[str, ...] = ()
@@ -53,7 +59,13 @@ class Field:
     gapless: bool = False
     reset: str | None = None
     per: str | None = None
+    symbology: str | None = None
+    schema: Mapping[str, Any] | None = None
+    many: bool = False
+    max_size: int | None = None
+    types: tuple[str, ...] = ()
     formula: Formula | None = None
+    whole: str | None = None
     system: bool = False
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from metamodel.issues import Collector
-from metamodel.kinds.object import Object
+from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.kinds.object import Field, Object
 from metamodel.kinds.workflow import CreateRecord, SetFields
 from metamodel.model import Model
 from metamodel.overlay import Places
-from metamodel.rules.common import Path, find_field, find_object, writable
+from metamodel.rules.common import Path, find_field, find_object, listed, writable
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:
@@ -41,11 +42,18 @@ def _values(owner: Object, values: Collection[str], path: Path, at: Places, issu
                 at.key(*path, name),
                 "remove it",
             )
+        elif f and f.type in COMPOSITES:
+            issues.add("M212", f"{owner.name}.{name} has several parts", at.key(*path, name), f"set {_parts(owner, f)}")
+
+
+def _parts(owner: Object, f: Field) -> str:
+    return listed(part.name for part in parts(owner.fields, f.name))
 
 
 def _complete(owner: Object, values: Collection[str], path: Path, at: Places, issues: Collector) -> None:
+    given = {*values, *(name.partition(".")[0] for name in values)}
     for f in owner.fields.values():
-        if f.required and not f.default and not f.system and f.name not in values:
+        if f.required and not f.default and not f.system and f.name not in given:
             issues.add(
                 "M221",
                 f"{owner.name}.{f.name} is required and is given no value",

@@ -13,7 +13,7 @@ def check(model: Model, at: Places, issues: Collector) -> None:
         for f in owner.fields.values():
             if f.reverse is None or f.to is None or f.to not in model.objects:
                 continue
-            place = at.value("object", owner.name, "fields", f.name, "reverse")
+            place = at.value("object", owner.name, "fields", f.whole or f.name, "reverse")
             first = taken.setdefault((f.to, f.reverse), f"{owner.name}.{f.name}")
             if f.reverse in model.objects[f.to].fields:
                 issues.add(

@@ -10,10 +10,10 @@ from metamodel.overlay import Places
 def check(model: Model, at: Places, issues: Collector) -> None:
     for owner in model.objects.values():
         for f in owner.fields.values():
-            if f.required and f.on_delete == "clear":
+            if owner.fields[f.whole or f.name].required and f.on_delete == "clear":
                 issues.add(
                     "M213",
-                    f"{owner.name}.{f.name} is required, so deleting its target can not clear it",
-                    at.value("object", owner.name, "fields", f.name, "on_delete"),
+                    f"{owner.name}.{f.whole or f.name} is required, so deleting its target can not clear it",
+                    at.value("object", owner.name, "fields", f.whole or f.name, "on_delete"),
                     "use restrict or cascade",
                 )

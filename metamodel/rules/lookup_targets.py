@@ -24,7 +24,7 @@ def check(model: Model, at: Places, issues: Collector) -> None:
                 find_object(
                     model,
                     f.to,
-                    ("object", owner.name, "fields", f.name, "to"),
+                    ("object", owner.name, "fields", f.whole or f.name, "to"),
                     at,
                     issues,
                 )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from metamodel.issues import Collector
+from metamodel.kinds.composites import COMPOSITES
 from metamodel.kinds.object import Field, Object
 from metamodel.model import Model
 from metamodel.overlay import Places
@@ -72,6 +73,10 @@ def _wrong(model: Model, f: Field, value: Any) -> str | None:
         known = model.choices(f.choice or "")
         missing = [v for v in (value if isinstance(value, list) else [value]) if known and v not in known]
         return f'there is no option "{missing[0]}"' if missing else None
+    if f.type in COMPOSITES:
+        names = [part.name for part in COMPOSITES[f.type].parts]
+        unknown = [name for name in value if name not in names] if isinstance(value, dict) else [value]
+        return f'"{unknown[0]}" is none of its parts: {", ".join(names)}' if unknown else None
     if f.type in _FORMS and not _FORMS[f.type](value):
         return f'"{value}" is not a value of the type {f.type}'
     if f.max_length is not None and len(str(value)) > f.max_length:

@@ -8,7 +8,7 @@ from metamodel.model import Model
 from metamodel.overlay import Places
 from metamodel.rules.common import find_field
 
-TITLE_TYPES = frozenset({"text", "email", "phone", "url", "auto_number"})
+TITLE_TYPES = frozenset({"text", "email", "phone", "url", "barcode", "auto_number", "person_name"})
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:

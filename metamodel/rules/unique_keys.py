@@ -6,14 +6,14 @@ from __future__ import annotations
 from metamodel.formula.depends import reads
 from metamodel.formula.volatility import volatility
 from metamodel.issues import Collector
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.object import Key, Object
 from metamodel.model import Model
 from metamodel.model_schema import ModelSchema
 from metamodel.overlay import Places, find
 from metamodel.rules.common import Path, find_field
 
-NOT_COMPARED = frozenset({"long_text", "multi_select"})
+NOT_COMPARED = frozenset({"long_text", "multi_select", "tags", "json", *FILES})
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:

@@ -17,8 +17,10 @@ CONTROL = [
     *("0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"),
     "0006_formula_finance",
 ]
+TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files"]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
+    "_file",
 }  # fmt: skip
 
 
@@ -33,8 +35,8 @@ def migrated(new_database: Callable[[], str]) -> str:
         assert await migrations.migrate_control(conn) == CONTROL
         assert await migrations.behind(conn) == []
         await conn.execute("INSERT INTO fieldwright.tenant (name, schema) VALUES ('acme', 'acme')")
-        assert await migrations.behind(conn) == ["acme: 0001_tables"]
-        assert await migrations.migrate_tenant(conn, "acme") == ["0001_tables"]
+        assert await migrations.behind(conn) == [f"acme: {name}" for name in TENANT]
+        assert await migrations.migrate_tenant(conn, "acme") == TENANT
         assert await migrations.behind(conn) == []
         await conn.close()
 
@@ -62,10 +64,11 @@ def test_on_a_pooled_connection(migrated: str, pooler: Literal["none", "transact
         async with pool.connection() as conn:
             assert await migrations.migrate_control(conn) == []
             assert await migrations.migrate_tenant(conn, "pooled") == (
-                [] if pooler == "transaction" else ["0001_tables"]
+                [] if pooler == "transaction" else TENANT
             )
         async with pool.connection() as conn:
-            assert await conn.fetchval("SELECT count(*) FROM fieldwright.migration WHERE schema = 'pooled'") == 1
+            counted = "SELECT count(*) FROM fieldwright.migration WHERE schema = 'pooled'"
+            assert await conn.fetchval(counted) == len(TENANT)
         await pool.close()
 
     asyncio.run(go())
@@ -95,7 +98,7 @@ def test_six_at_once(new_database: Callable[[], str]) -> None:
     async def go() -> None:
         done = await asyncio.gather(*(one() for _ in range(6)))
         assert sorted(len(control) for control, _ in done) == [0] * 5 + [len(CONTROL)]
-        assert sorted(len(tenant) for _, tenant in done) == [0] * 5 + [1]
+        assert sorted(len(tenant) for _, tenant in done) == [0] * 5 + [len(TENANT)]
 
     asyncio.run(go())
 

@@ -24,7 +24,7 @@ from engine.runtime import Runtime
 
 PACK = Path(__file__).parent / "pack"
 TENANT = "yard"
-ROLES = ("boss", "worker", "looker", "local", "stranger", "counter", "planner", "writer")
+ROLES = ("boss", "porter", "greeter", "worker", "looker", "local", "stranger", "counter", "planner", "writer")
 
 
 @dataclass(slots=True)

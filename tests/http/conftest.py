@@ -38,6 +38,7 @@ class House:
     url: str
     database: str
     users: dict[str, UUID]
+    home: Path = Path()
     clients: list[httpx2.Client] = field(default_factory=list)
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.Client:
@@ -90,13 +91,14 @@ def serving(settings: Settings) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def house(new_database: Callable[[], str]) -> Iterator[House]:
+def house(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     url = new_database()
     configure(Settings(log_level="error"))
     users = asyncio.run(furnish(url))
     asyncio.run(furnish(url, "other"))
-    with serving(Settings(database_url=url, log_level="error")) as address:
-        made = House(address, url, users)
+    home = tmp_path_factory.mktemp("home")
+    with serving(Settings(database_url=url, log_level="error", home=home)) as address:
+        made = House(address, url, users, home)
         yield made
         for client in made.clients:
             client.close()

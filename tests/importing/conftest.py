@@ -62,6 +62,20 @@ PACK: list[dict[str, Any]] = [
             }
         },
     },
+    {
+        "kind": "object",
+        "name": "shift",
+        "title": "name",
+        "fields": {
+            "name": {"type": "text"},
+            "starts": {"type": "time"},
+            "lasts": {"type": "duration"},
+            "place": {"type": "geo"},
+            "leader": {"type": "person_name"},
+            "words": {"type": "tags"},
+            "facts": {"type": "json"},
+        },
+    },
     {"kind": "value_set", "name": "shades", "options": {"red": {"label": "Red"}, "blue": {"label": "Blue"}}},
     {
         "kind": "process",

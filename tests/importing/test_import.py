@@ -11,6 +11,8 @@ import pytest
 
 from engine.base.context import SYSTEM_USER
 from engine.base.limits import IMPORT_BATCH
+from engine.plan.request import RecordQuery
+from engine.records.export import export, export_fields
 from engine.records.importing import import_csv
 from engine.records.mapping import load_mapping
 from tests.importing.conftest import Store, actor
@@ -203,3 +205,46 @@ async def test_a_file_that_is_not_there_or_has_a_header_only(store: Store) -> No
     for path in (store.folder / "gone.csv", store.folder):
         with refusing("import.file", path.name):
             await import_csv(store.rt, ctx, store.release, mapping, path)
+
+
+async def test_spans_times_lists_and_json_are_read_as_exports_write_them(store: Store) -> None:
+    text = (
+        "name,starts,lasts,words,facts\n"
+        'a,08:30,1:30,red; blue,"{""a"": 1.5}"\n'
+        'b,09:00:30,PT2H,"[""x;y""]",[]\n'
+        "c,,90,,\n"
+        "d,25:00,1:75,,{\n"
+    )
+    names = ("name", "starts", "lasts", "words", "facts")
+    mapping = {"columns": {name: name for name in names}, "object": "shift"}
+    done = await store.load(mapping, text)
+    assert done.created == 3
+    assert [(f.code, f.pointer) for f in done.rejected[0].faults] == [
+        ("record.type", "/lasts"), ("record.type", "/facts"),
+    ]  # fmt: skip
+    rows = await read(store.rt, store.release, "shift", *names, order=("name",))
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", "08:30:00", "PT1H30M", ["red", "blue"], {"a": Decimal("1.5")}),
+        ("b", "09:00:30", "PT2H", ["x;y"], []),
+        ("c", None, "PT1M30S", None, None),
+    ]
+
+
+async def test_parts_are_columns_of_imports_and_of_exports(store: Store) -> None:
+    text = "name,family,given,lat,lng\np1,Zhang,San,31.2,121.4\np2,Li,,95,0\np3,,,1,\n"
+    columns = {
+        "name": "name", "leader.family": "family", "leader.given": "given", "place.latitude": "lat",
+        "place.longitude": "lng",
+    }  # fmt: skip
+    done = await store.load({"columns": columns, "object": "shift"}, text)
+    assert [(r.line, [(f.code, f.pointer) for f in r.faults]) for r in done.rejected] == [
+        (3, [("record.out_of_range", "/place/latitude")]), (4, [("record.required", "/place/longitude")]),
+    ]  # fmt: skip
+    ctx = context(store.release, store.actor, door="export")
+    query = RecordQuery(object="shift", where='name = "p1"')
+    assert {"leader", "place"}.isdisjoint(export_fields(store.rt, ctx, store.release, query))
+    (row,) = [row async for page in export(store.rt, ctx, store.release, query) for row in page]
+    assert {name: str(row[name]) for name in columns} == {
+        "name": "p1", "leader.family": "Zhang", "leader.given": "San", "place.latitude": "31.2",
+        "place.longitude": "121.4",
+    }  # fmt: skip

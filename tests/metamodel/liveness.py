@@ -21,6 +21,8 @@ _CONVERTS = f"{_CONVERSION}test_one_record_becomes_several"
 _OPTIONS = "tests/engine/test_options.py::"
 _STAGES = "tests/engine/test_stages.py::"
 _WRITES = "tests/engine/test_writes.py::"
+_FILES = "tests/http/test_files.py::"
+_KINDS = "tests/engine/test_field_types.py::"
 _DECLARED = "tests/engine/test_declared.py::"
 _UNFIT = f"{_WRITES}test_values_that_do_not_fit"
 _FIT = f"{_WRITES}test_values_that_fit_are_kept"
@@ -139,6 +141,21 @@ LEDGER: dict[str, str] = {
         )
     },
     **{f"object.fields.*.type={name}": _LINKED for name in ("lookup", "user", "formula", "rollup")},
+    **{
+        f"object.fields.*.type={name}": f"{_KINDS}test_values_that_fit_are_kept"
+        for name in ("barcode", "rating", "time", "duration", "tags", "json")
+    },
+    "object.fields.*.type=person_name": f"{_KINDS}test_a_person_name_is_shown_in_the_order_of_its_letters",
+    "object.fields.*.type=address": f"{_KINDS}test_addresses_are_written_patched_and_read_by_part",
+    "object.fields.*.type=geo": f"{_KINDS}test_a_place_is_measured_and_keeps_how_it_was_taken",
+    "object.fields.*.type=file": f"{_FILES}test_a_file_is_uploaded_put_into_a_record_and_downloaded",
+    "object.fields.*.type=image": f"{_FILES}test_pictures_tell_what_they_know_and_come_in_small",
+    "object.fields.*.type=audio": f"{_FILES}test_recordings",
+    "object.fields.*.many": f"{_FILES}test_pictures_tell_what_they_know_and_come_in_small",
+    "object.fields.*.max_size": f"{_FILES}test_fields_say_what_they_take",
+    "object.fields.*.types": f"{_FILES}test_fields_say_what_they_take",
+    "object.fields.*.symbology": f"{_KINDS}test_values_that_do_not_fit",
+    "object.fields.*.schema": f"{_KINDS}test_values_that_do_not_fit",
     "object.fields.*.type=auto_number": _NUMBERS,
     "object.fields.*.type=stage": f"{_STAGES}test_records_begin_in_a_start_stage",
     **{f"value_set.{path}": _LABELS for path in ("label", "options", "options.*.label", "options.*.active")},

@@ -13,7 +13,7 @@ from metamodel.kinds.role import CAPABILITIES, VERBS
 from metamodel.names import NAME
 from metamodel.schema_check import KINDS, schema
 
-SHARED = ("name", "locale", "text", "formula", "option", "range")
+SHARED = ("name", "path", "locale", "text", "formula", "option", "range")
 
 
 def subschemas(node: Any) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,8 @@ from engine.http.reply import Reply
 from engine.http.resource import Action, Resource
 from engine.plan.access import Rights, refused_field
 from engine.plan.report import visible
-from metamodel.kinds.field_types import FIELD_TYPES
+from metamodel.kinds.composites import COMPOSITES, parts
+from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Process
 from metamodel.kinds.role import VERBS
@@ -85,7 +86,7 @@ def _object(obj: Object, rights: Rights) -> dict[str, Any]:
         "description": obj.description,
         "title": obj.title if obj.title in readable else None,
         "may": [verb for verb in VERBS if rights.allows(obj.name, verb)],
-        "fields": [_field(obj, f, rights) for f in obj.fields.values() if f.name in readable],
+        "fields": [_field(obj, f, rights) for f in obj.fields.values() if f.name in readable and f.whole is None],
         "children": [
             {"name": child.name, "object": child.object, "via": child.via}
             for child in children
@@ -104,7 +105,8 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "label": f.label,
         "help": f.help or None,
         "system": f.system,
-        "computed": FIELD_TYPES[f.type].column is None,
+        "computed": FIELD_TYPES[f.type].column is None and f.type not in COMPOSITES,
+        "parts": [_field(obj, part, rights) for part in parts(obj.fields, f.name)] or None,
         "create": writable(rights, obj.name, f.name, "create"),
         "edit": writable(rights, obj.name, f.name, "edit"),
         "required": f.required or None,
@@ -113,9 +115,15 @@ def _field(obj: Object, f: Field, rights: Rights) -> dict[str, Any]:
         "min": f.min,
         "max": f.max,
         "scale": f.scale,
+        "symbology": f.symbology,
+        "schema": f.schema,
+        "many": f.many or None,
+        "max_size": f.max_size,
+        "types": f.types or FILES.get(f.type) or None,
         "value_set": f.options,
         "depends_on": _dependence(f),
         "processes": f.processes or None,
+        "targets": [t for t in f.targets if rights.allows(t, "read")] or None,
         "to": target if target and rights.allows(target, "read") else None,
     }
     return {key: value for key, value in described.items() if value is not None}

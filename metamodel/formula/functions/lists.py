@@ -27,7 +27,7 @@ def _list(c: Builder, args: tuple[Node, ...]) -> Node:
     parts, of = c.join(args)
     if of.kind == "error":
         return Literal(ERROR, None)
-    if of.kind in ("list", "set", "period", "geo"):
+    if of.kind in ("list", "set", "period", "geo", "json"):
         return c.fail("E112", None, f"a list can not hold a {of}")
     item: Kind = "text" if of.kind == "null" else of.kind
     return Call(Type("list", False, of.inexact, of.of, item), "list", parts)

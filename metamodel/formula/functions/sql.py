@@ -31,7 +31,7 @@ from sqlalchemy import (
     true,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping
 from sqlalchemy.sql.functions import FunctionElement
@@ -166,6 +166,7 @@ SQL_TYPES: dict[str, TypeEngine[Any]] = {
     "reference": Uuid(),
     "list": ARRAY(Text()),
     "geo": ARRAY(Numeric()),
+    "json": JSONB(),
     "null": Text(),
 }
 

@@ -1,0 +1,1 @@
+"""Files of records: uploads, what they hold, downloads, pictures in small, and the collection of what is unused."""
