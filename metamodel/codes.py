@@ -66,6 +66,7 @@ MEANING_CODES = {
     "M228": "a process and a value set have the same name",
     "M229": "a function has a name that the language has or keeps",
     "M230": "a parameter with a default stands before one without",
+    "M231": "a calendar is not valid",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",
 }

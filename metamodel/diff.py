@@ -23,6 +23,7 @@ PARTS = {
     "workflow": "workflows",
     "role": "roles",
     "seed": "seeds",
+    "calendar": "calendars",
 }
 SIGNS = {"add": "+", "change": "~", "remove": "-"}
 

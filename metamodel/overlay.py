@@ -1,7 +1,8 @@
 """Documents of packs and a tenant -> one merged tree of plain data, each property with its origin.
 
-The tree is `{settings, packs, object, value_set, function, process, report, workflow, role, seed}`; each kind
-maps names to declarations without their `kind` and `name`. Packs come in dependency order, patches of the tenant last.
+The tree is `{settings, packs, object, value_set, function, process, report, workflow, role, seed, calendar}`;
+each kind maps names to declarations without their `kind` and `name`. Packs come in dependency order, patches of the
+tenant last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from metamodel.kinds.common import TextPlace
 from metamodel.names import did_you_mean
 from metamodel.source import Item
 
-DECLARED = ("object", "value_set", "function", "process", "report", "workflow", "role", "seed")
+DECLARED = ("object", "value_set", "function", "process", "report", "workflow", "role", "seed", "calendar")
 OPEN_COLLECTIONS = {"fields": "type", "rules": "valid_when", "stages": "category", "params": "type"}
 """Collections that a patch may extend by a whole new member, and the key that every whole member has."""
 

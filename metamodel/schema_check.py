@@ -28,6 +28,7 @@ KINDS = (
     "workflow",
     "role",
     "seed",
+    "calendar",
 )
 
 Path = tuple[str | int, ...]

@@ -45,8 +45,8 @@ class Plan:
 
 
 KEEPS_DATA = (
-    (r"(object|value_set|function|process|report|workflow|role|seed|pack)\.[^.]+", {"add"}),
-    (r"(function|report|workflow|role|seed|pack)\..+", {"add", "change", "remove"}),
+    (r"(object|value_set|function|process|report|workflow|role|seed|calendar|pack)\.[^.]+", {"add"}),
+    (r"(function|report|workflow|role|seed|calendar|pack)\..+|settings\.calendar", {"add", "change", "remove"}),
     (r"object\.[^.]+\.(label|plural|description)\b.*|object\.[^.]+\.title", {"add", "change", "remove"}),
     (r"object\.[^.]+\.rules\..+", {"add", "change"}),
     (r"object\.[^.]+\.(fields\.|rules\.)?\(order\)", {"change"}),
@@ -119,7 +119,7 @@ def with_fills(
 
 def nothing(model: Model) -> Model:
     """A model with the same settings and no declarations."""
-    return Model(model.settings, {}, {}, {}, {}, {}, {}, {}, {}, {})
+    return Model(model.settings, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
 
 
 def refusals(changes: tuple[Change, ...], base: Release, model: Model) -> dict[str, str]:

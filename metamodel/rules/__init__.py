@@ -10,6 +10,7 @@ from metamodel.overlay import Places
 from metamodel.rules import (
     actions,
     bounds,
+    calendars,
     child_sets,
     clearing,
     functions,
@@ -41,6 +42,7 @@ Rule = Callable[[Model, Places, Collector], None]
 RULES: tuple[Rule, ...] = (
     actions.check,
     bounds.check,
+    calendars.check,
     child_sets.check,
     clearing.check,
     functions.check,

@@ -16,6 +16,7 @@ from engine.db.sqlstate import Violations
 CONTROL = [
     *("0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"),
     "0006_formula_finance",
+    "0007_worktime",
 ]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
