@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from metamodel.formula.checked import Blanks
+from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.composites import expanded
 from metamodel.kinds.conversion import Conversion, Part
@@ -110,6 +111,19 @@ def _maybe(value: Any, at: At, path: tuple[str | int, ...], blanks: Blanks = "bl
 
 def settings(data: Data) -> TenantSettings:
     return TenantSettings(**{**data, "locales": tuple(data.get("locales", ("en",)))})
+
+
+def calendar(name: str, data: Data) -> CalendarDeclaration:
+    return CalendarDeclaration(
+        name=name,
+        label=text(data.get("label"), name),
+        time_zone=data.get("time_zone"),
+        week={day: tuple(hours) for day, hours in data["week"].items()},
+        country=data.get("country"),
+        subdivision=data.get("subdivision"),
+        holidays={day: text(label) for day, label in data.get("holidays", {}).items()},
+        workdays=tuple(data.get("workdays", ())),
+    )
 
 
 def pack(name: str, data: Data) -> Pack:

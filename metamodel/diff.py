@@ -24,6 +24,7 @@ PARTS = {
     "workflow": "workflows",
     "role": "roles",
     "seed": "seeds",
+    "calendar": "calendars",
 }
 SIGNS = {"add": "+", "change": "~", "remove": "-"}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from metamodel.formula.typed import Node
+from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.conversion import Conversion
 from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
@@ -45,6 +46,7 @@ class Model:
     workflows: Mapping[str, Workflow]
     roles: Mapping[str, Role]
     seeds: Mapping[str, Seed]
+    calendars: Mapping[str, CalendarDeclaration]
     typed: Mapping[str, Node] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, ValuesView
+from contextlib import suppress
+from datetime import date
 from functools import cached_property
 
 from metamodel.formula import ast
+from metamodel.formula.calendar import Calendar
 from metamodel.formula.diagnostics import FormulaError
 from metamodel.formula.parse import parse
 from metamodel.formula.scope import (
@@ -24,6 +27,7 @@ from metamodel.formula.types import (
     TEXT,
     Type,
 )
+from metamodel.kinds.calendar import WEEKDAYS, CalendarDeclaration
 from metamodel.kinds.common import Formula, in_locale
 from metamodel.kinds.composites import parts as parts_of
 from metamodel.kinds.field_types import FIELD_TYPES, FILES
@@ -66,10 +70,11 @@ class ModelSchema:
         self.readable = readable
         self._shapes: dict[str, ObjectShape] = {}
 
-    @property
+    @cached_property
     def organisation(self) -> Organisation:
         settings = self.model.settings
-        return Organisation(settings.time_zone, settings.currency, settings.fiscal_year_start)
+        known = {name: calendar(declared, settings.time_zone) for name, declared in self.model.calendars.items()}
+        return Organisation(settings.time_zone, settings.currency, settings.fiscal_year_start, known, settings.calendar)
 
     def object(self, name: str) -> ObjectShape | None:
         if name not in self._shapes and name in self.model.objects:
@@ -103,6 +108,34 @@ class ModelSchema:
         """The type of a formula field or roll-up; in a model with errors it may be unknown."""
         found = self.model.typed.get(formula.key)
         return found.type if found else ERROR
+
+
+def calendar(declared: CalendarDeclaration, zone: str) -> Calendar:
+    """What a calendar means in a tenant of that zone. Days that do not exist are left out, and so are hours that are
+    none; the rule of calendars tells them."""
+    hours = {day: tuple(minutes(span) for span in spans) for day, spans in declared.week.items()}
+    return Calendar(
+        declared.name,
+        declared.time_zone or zone,
+        tuple(hours.get(day, ()) for day in WEEKDAYS),
+        "-".join(part for part in (declared.country, declared.subdivision) if part),
+        _days(declared.holidays),
+        _days(declared.workdays),
+    )
+
+
+def minutes(span: str) -> tuple[int, int]:
+    """`09:00-12:00` -> (540, 720)."""
+    opens, closes = (int(at[:2]) * 60 + int(at[3:]) for at in span.split("-"))
+    return opens, closes
+
+
+def _days(written: Iterable[str]) -> tuple[date, ...]:
+    found = []
+    for day in written:
+        with suppress(ValueError):
+            found.append(date.fromisoformat(day))
+    return tuple(found)
 
 
 def _function(declared: FunctionDeclaration) -> FunctionShape:

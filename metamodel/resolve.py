@@ -32,4 +32,5 @@ def resolve(data: Data, at: At = lambda path: None) -> Model:
         workflows={name: build.workflow(name, body, at) for name, body in data.get("workflow", {}).items()},
         roles={name: build.role(name, body, objects, at) for name, body in data.get("role", {}).items()},
         seeds={name: build.seed(name, body) for name, body in data.get("seed", {}).items()},
+        calendars={name: build.calendar(name, body) for name, body in data.get("calendar", {}).items()},
     )

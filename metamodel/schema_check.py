@@ -29,6 +29,7 @@ KINDS = (
     "workflow",
     "role",
     "seed",
+    "calendar",
 )
 
 Path = tuple[str | int, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from engine.sql.expression import Environment
 from engine.sql.source_row import SourceRow
 from engine.testing.database import Database
 from metamodel.formula import limits, typed
+from metamodel.formula.calendar import Calendar
 from metamodel.formula.scope import ChildShape, FieldShape, FunctionShape, Organisation
 from metamodel.formula.types import Type
 
@@ -32,6 +33,8 @@ ZONE = "Europe/Berlin"
 NOW = datetime(2024, 5, 31, 22, 30, tzinfo=UTC)
 """Half an hour into the first of June in the tenant's zone: another day and month than in UTC."""
 CONTEXT = Context(OPERATOR, "", NOW, ZONE)
+OFFICE = Calendar("office", ZONE, (((540, 720), (780, 1080)),) * 5 + ((), ()), off=(date(2024, 5, 1),))
+"""The calendar of the examples, with one holiday."""
 RECORD, LINES, EACH = "record", "lines", 6
 MIXED, BESIDE = 120, 24
 ROWS = MIXED + EACH * BESIDE
@@ -107,7 +110,7 @@ class Shape:
 class Schema:
     """The `formula.scope.Schema` of the checks."""
 
-    organisation = Organisation(ZONE, "EUR")
+    organisation = Organisation(ZONE, "EUR", calendars={OFFICE.name: OFFICE})
     functions: Mapping[str, FunctionShape] = {}
     roles: Collection[str] = ROLES
 

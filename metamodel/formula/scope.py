@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from metamodel.formula.ast import Node
+from metamodel.formula.calendar import Calendar
 from metamodel.formula.types import INTEGER, TEXT, Type
 
 Where = Literal["field", "default", "rule", "access", "query", "group", "measure", "workflow"]
@@ -71,11 +72,14 @@ class FunctionShape:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """Facts of the tenant that are constants of its formulas. `fiscal_year_start` is a month, 1 to 12."""
+    """Facts of the tenant that are constants of its formulas. `fiscal_year_start` is a month, 1 to 12; `calendar` the
+    name of the one among `calendars` that counts where none is named."""
 
     time_zone: str = "UTC"
     currency: str = "USD"
     fiscal_year_start: int = 1
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    calendar: str | None = None
 
 
 FACTS = {"currency": TEXT, "time_zone": TEXT, "fiscal_year_start": INTEGER}

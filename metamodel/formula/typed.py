@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 from typing import Literal as OneOf
 
+from metamodel.formula.calendar import Calendar
 from metamodel.formula.types import Type
 
 Value = str | int | Decimal | bool | date | datetime | time | None
@@ -38,6 +39,13 @@ class Literal(Node):
         number = Decimal(self.value) if isinstance(self.value, int | Decimal) else Decimal(0)
         exponent = number.as_tuple().exponent
         return max(number.adjusted() + 1, 1), max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarName(Literal):
+    """The name of a calendar of the tenant, with what it means."""
+
+    calendar: Calendar
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from metamodel.kinds.common import Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
-    """Facts of the organisation that formulas depend on."""
+    """Facts of the organisation that formulas depend on. `calendar` counts where a formula names none."""
 
     time_zone: str = "UTC"
     currency: str = "USD"
     locales: tuple[str, ...] = ("en",)
     fiscal_year_start: int = 1
+    calendar: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from metamodel.overlay import Places
 from metamodel.rules import (
     actions,
     bounds,
+    calendars,
     child_sets,
     clearing,
     conversions,
@@ -44,6 +45,7 @@ Rule = Callable[[Model, Places, Collector], None]
 RULES: tuple[Rule, ...] = (
     actions.check,
     bounds.check,
+    calendars.check,
     child_sets.check,
     clearing.check,
     conversions.check,

@@ -32,6 +32,7 @@ COLLECTIONS = frozenset(
         "report",
         "workflow",
         "role",
+        "calendar",
         "packs",
         "set",
         "values",
@@ -55,7 +56,7 @@ def _walk(item: Item, name: str | None, at: Places, issues: Collector) -> None:
         for key, value in item.value.items():
             if name == "options" and isinstance(value.value, list):
                 continue  # options that go with a value of another field
-            if name == "options" and not _full_option(value):
+            if name == "holidays" or (name == "options" and not _full_option(value)):
                 _text(value, at, issues)
                 continue
             # A field, rule or record value may itself be called "label": only the members of a collection are free.

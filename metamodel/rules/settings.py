@@ -1,4 +1,4 @@
-"""The tenant's time zone exists."""
+"""The tenant's time zone and calendar exist."""
 
 from __future__ import annotations
 
@@ -20,4 +20,12 @@ def check(model: Model, at: Places, issues: Collector) -> None:
             f'there is no time zone "{zone}"',
             at.value("settings", "time_zone"),
             did_you_mean(zone, available_timezones()) or "write a name such as Europe/Berlin or UTC",
+        )
+    wanted = model.settings.calendar
+    if wanted and wanted not in model.calendars and not at.gone("calendar", wanted):
+        issues.add(
+            "M227",
+            f'there is no calendar "{wanted}"',
+            at.value("settings", "calendar"),
+            did_you_mean(wanted, model.calendars) or "declare it, or depend on the pack that has it",
         )

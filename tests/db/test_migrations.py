@@ -16,6 +16,7 @@ from engine.db.sqlstate import Violations
 CONTROL = [
     *("0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"),
     "0006_formula_finance",
+    "0007_worktime",
 ]
 TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files"]
 TENANT_TABLES = {

@@ -35,8 +35,12 @@ _UNREADABLE = f"{_ACCESS}test_an_unreadable_field_does_not_exist"
 _NEW_ROWS = f"{_ACCESS}test_new_rows_must_satisfy_the_grant"
 _EXPORT = f"{_ACCESS}test_export_is_a_right_of_its_own"
 
+_CALENDARS = "tests/engine/test_calendars.py::"
 _FUNCTIONS = "tests/metamodel/test_functions_of_packs.py::"
-KINDS = ("pack", "tenant", "object", "value_set", "function", "process", "conversion", "report", "workflow", "role", "seed")
+KINDS = (
+    "pack", "tenant", "object", "value_set", "function", "process", "conversion", "report", "workflow", "role", "seed",
+    "calendar",
+)
 
 LEDGER: dict[str, str] = {
     **{f"{kind}.kind": f"{_DOCS}test_all_examples_load_together_without_a_warning" for kind in KINDS},
@@ -51,7 +55,7 @@ LEDGER: dict[str, str] = {
     "tenant.patches.object": f"{_LOAD}test_patches_are_merged_by_key_and_settings_taken",
     **{
         f"tenant.patches.{kind}": f"{_LOAD}test_every_kind_can_be_patched"
-        for kind in ("function", "process", "conversion", "report", "role", "seed", "value_set", "workflow")
+        for kind in ("calendar", "function", "process", "conversion", "report", "role", "seed", "value_set", "workflow")
     },
     "function.formula": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
     "function.params": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
@@ -80,6 +84,12 @@ LEDGER: dict[str, str] = {
     "tenant.settings.fiscal_year_start": (
         "tests/lifecycle/test_settings.py::test_the_fiscal_year_begins_with_the_month_of_the_tenant"
     ),
+    "tenant.settings.calendar": f"{_CALENDARS}test_the_calendar_of_the_settings_counts_where_none_is_named",
+    "calendar.label": f"{_CALENDARS}test_calendars_are_told",
+    **{
+        f"calendar.{path}": f"{_CALENDARS}test_formulas_count_by_a_calendar"
+        for path in ("week", "time_zone", "country", "subdivision", "holidays", "workdays")
+    },
     "tenant.settings.locales": "tests/lifecycle/test_settings.py::test_the_first_of_the_locales_is_the_language_of_labels",
     **{
         f"report.{path}": f"{_REPORTS}test_group_by_a_path_sorts_as_options_are_declared_with_where_measures_and_totals"

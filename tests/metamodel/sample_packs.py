@@ -147,5 +147,15 @@ object: item
 key: name
 records:
   - {name: A, amount: 12.50, tags: [hot]}
+---
+kind: calendar
+name: office
+label: Office
+time_zone: Europe/Berlin
+week: {mon: ["09:00-12:00", "13:00-18:00"], fri: ["08:00-24:00"]}
+country: DE
+subdivision: BY
+holidays: {2026-10-02: Bridge}
+workdays: [2026-10-10]
 """
 """One declaration of each kind, with every kind of property."""

@@ -47,6 +47,7 @@ def test_the_data_of_a_release_gives_the_same_model_without_files(tmp_path: Path
         "workflow",
         "role",
         "seed",
+        "calendar",
     ]
 
 
@@ -279,6 +280,7 @@ KIND_PATCHES = {
     "workflow": ("follow: {run_as: clerk}", "workflows.follow.run_as", "clerk"),
     "role": ("clerk: {capabilities: []}", "roles.clerk.capabilities", frozenset()),
     "seed": ("first: {records: [{name: B}]}", "seeds.first.records", ({"name": "B"},)),
+    "calendar": ('office: {week: {sat: ["10:00-12:00"]}}', "calendars.office.week.sat", ("10:00-12:00",)),
 }
 
 

@@ -12,6 +12,7 @@ from engine.http.reply import Reply
 from engine.http.resource import Action, Resource
 from engine.plan.access import Rights, refused_field
 from engine.plan.report import visible
+from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.composites import COMPOSITES, parts
 from metamodel.kinds.field_types import FIELD_TYPES, FILES
 from metamodel.kinds.object import Field, Object
@@ -55,6 +56,7 @@ def describe(rights: Rights) -> dict[str, Any]:
             "time_zone": settings.time_zone,
             "currency": settings.currency,
             "locales": settings.locales,
+            "calendar": settings.calendar,
         },
         "roles": [
             {"name": name, "label": model.roles[name].label} for name in rights.roles if name in model.roles
@@ -63,6 +65,7 @@ def describe(rights: Rights) -> dict[str, Any]:
         "objects": [_object(obj, rights) for obj in objects],
         "value_sets": [_value_set(s) for s in model.value_sets.values() if s.name in sets],
         "processes": [_process(p) for p in model.processes.values() if p.name in processes],
+        "calendars": [_calendar(calendar) for calendar in model.calendars.values()],
         "reports": [
             {"name": r.name, "label": r.label, "description": r.description, "object": r.object}
             for r in model.reports.values()
@@ -145,6 +148,19 @@ def writable(rights: Rights, obj: str, field: str, verb: str) -> bool:
 def _value_set(value_set: ValueSet) -> dict[str, Any]:
     options = [{"name": o.name, "label": o.label, "active": o.active} for o in value_set.options.values()]
     return {"name": value_set.name, "label": value_set.label, "options": options}
+
+
+def _calendar(calendar: CalendarDeclaration) -> dict[str, Any]:
+    return {
+        "name": calendar.name,
+        "label": calendar.label,
+        "time_zone": calendar.time_zone,
+        "week": calendar.week,
+        "country": calendar.country,
+        "subdivision": calendar.subdivision,
+        "holidays": [{"day": day, "label": label} for day, label in calendar.holidays.items()],
+        "workdays": calendar.workdays,
+    }
 
 
 def _process(process: Process) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from metamodel.formula.functions import (
     text,
     trigonometry,
     workdays,
+    worktime,
 )
 
 __all__ = [
@@ -58,4 +59,5 @@ __all__ = [
     "text",
     "trigonometry",
     "workdays",
+    "worktime",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Integer, Numeric, case, cast, func
 
+from metamodel.formula.calendar import Calendar, countries, days
 from metamodel.formula.functions import sql
 from metamodel.formula.functions.clock import known
 from metamodel.formula.functions.number import whole, with_flags
@@ -24,8 +24,8 @@ from metamodel.formula.functions.workweek import (
     outside,
     worked_until,
 )
-from metamodel.formula.typed import Call, Literal, Node
-from metamodel.formula.types import DATE, Kind, Type
+from metamodel.formula.typed import CalendarName, Call, Literal, Node
+from metamodel.formula.types import DATE, TEXT, Kind, Type
 from metamodel.names import did_you_mean
 
 DAY: frozenset[Kind] = frozenset({"date"})
@@ -39,15 +39,19 @@ MOST = 4_000_000
 
 
 @cache
-def _countries() -> Any:
-    """The module that knows countries; a formula that names none does not pay for it."""
-    return import_module("metamodel.formula.functions.calendars")
+def workdays_of(calendar: Calendar) -> Workdays:
+    """The working days of a calendar of the tenant."""
+    found = days(calendar)
+    off, on = ([(day - DAY_ONE).days for day in part] for part in (found.off, found.on))
+    return Workdays.of(calendar.weekdays, off, on)
 
 
 def _calendar(node: Node, holidays: Column | None) -> Workdays:
     """The calendar of a third argument: a name, dates that are constants, or any list of dates."""
+    if isinstance(node, CalendarName):
+        return workdays_of(node.calendar)
     if isinstance(node, Literal):
-        found: Workdays = _countries().workdays(node.value)
+        found: Workdays = countries().workdays(node.value)
         return found
     if isinstance(node, Call) and node.function == "list" and all(isinstance(item, Literal) for item in node.args):
         dates = [item.value for item in node.args if isinstance(item, Literal)]
@@ -88,10 +92,15 @@ def _place(calendar: Workdays, start: Column, steps: Column) -> Column:
     return worked_until(calendar, day_number(start) - back) + steps + back
 
 
+def moved(calendar: Workdays, start: Column, steps: Column) -> Column:
+    """The date so many working days from another one on, `steps` not being 0."""
+    return day_of(nth(calendar, _place(calendar, start, steps)))
+
+
 def _workday(site: Site, start: Column, count: Column, *rest: Column) -> Column:
     calendar, steps = _days_of(site, (start, count, *rest)), _steps(count)
-    moved = day_of(nth(calendar, _place(calendar, start, steps)))
-    return case((sql.all_of(*known(site, start, count), steps != sql.whole(0)), moved), (steps == sql.whole(0), start))
+    there = moved(calendar, start, steps)
+    return case((sql.all_of(*known(site, start, count), steps != sql.whole(0)), there), (steps == sql.whole(0), start))
 
 
 def _no_workday(site: Site, start: Column, count: Column, *rest: Column) -> Condition | None:
@@ -100,12 +109,23 @@ def _no_workday(site: Site, start: Column, count: Column, *rest: Column) -> Cond
     return sql.all_of(*known(site, start, count), steps != sql.whole(0), left)
 
 
+def calendar_named(c: Builder, node: Node | None) -> CalendarName | None:
+    """The calendar of the tenant that an argument names; without an argument, or a blank one, that of its settings."""
+    known = c.scope.schema.organisation
+    left_out = node is None or (isinstance(node, Literal) and node.value is None)
+    name = known.calendar if left_out else node.value if isinstance(node, Literal) else None
+    found = known.calendars.get(str(name))
+    return CalendarName(TEXT.blank(False), str(name), found) if found else None
+
+
 def _with_holidays(name: str, named: str) -> Callable[[Builder, tuple[Node, ...]], Node]:
     """Holidays may be a list of dates or the name of a calendar."""
 
     def resolve(c: Builder, args: tuple[Node, ...]) -> Node:
         rest = args[2] if len(args) > 2 else None
         of = RETURNS[name](args[:2])
+        if found := calendar_named(c, rest):
+            return Call(of, named, (*args[:2], found))
         if rest is None or (isinstance(rest, Literal) and rest.value is None):
             return Call(of, name, args[:2])
         if rest.type.kind == "list":
@@ -115,10 +135,11 @@ def _with_holidays(name: str, named: str) -> Callable[[Builder, tuple[Node, ...]
             return Call(of, name, args)
         if not isinstance(rest, Literal):
             return c.fail("E207", rest, f"the calendar of {name} must be a constant text", 'such as "DE" or "US-CA"')
-        if _countries().workdays(rest.value) is None:
-            near = _countries().near(str(rest.value))
-            hint = did_you_mean(str(rest.value).upper(), near) or 'ISO codes such as "DE" or "US-CA"'
-            return c.fail("E221", rest, f'there is no calendar "{rest.value}"', hint)
+        if countries().workdays(rest.value) is None:
+            written, declared = str(rest.value), c.scope.schema.organisation.calendars
+            near = did_you_mean(written, declared) or did_you_mean(written.upper(), countries().near(written))
+            hint = near or 'ISO codes such as "DE" or "US-CA"'
+            return c.fail("E221", rest, f'there is no calendar "{written}"', hint)
         return Call(of, named, args)
 
     return resolve
@@ -144,7 +165,8 @@ _declare(
     _network,
     "Working days from one date to another, both included; negative where the end comes first. Monday to Friday are "
     "worked, but not on the `holidays` of a list. A country's calendar (\"DE\", \"US-CA\": ISO 3166) has its own week, "
-    "its public holidays of 2000 to 2050, and the days of the weekend that are worked instead of others.",
+    "its public holidays of 2000 to 2050, and the days of the weekend that are worked instead of others. A calendar of "
+    "a pack is named as it is declared; that of the tenant's settings counts where there is no third argument.",
     "NETWORKDAYS(@2012-10-01, @2013-03-01) = 110",
     "NETWORKDAYS(@2012-10-01, @2013-03-01, [@2012-11-22, @2012-12-04, @2013-01-21]) = 107",
     "NETWORKDAYS(@2024-01-05, @2024-01-01) = -5",
