@@ -203,7 +203,7 @@ LEDGER: dict[str, str] = {
     **{f"conversion.{path}": f"{_CONVERSION}test_a_preview_tells_what_would_be_made"
        for path in ("label", "creates.*.label")},
     "workflow.actions[].convert": f"{_RUNS}test_convert_makes_what_the_conversion_says_once",
-    **{f"object.fields.*.{name}": f"tests/engine/test_numbers.py::{test}" for name, test in (
+    **{f"object.fields.*.{name}": f"tests/engine/test_auto_numbers.py::{test}" for name, test in (
         ("gapless", "test_gapless_numbers_of_many_writers"), ("reset", "test_numbers_begin_again"),
         ("per", "test_values_are_counted_apart"),
     )},
