@@ -21,7 +21,7 @@ CONTROL = [
 TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files"]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
-    "_file",
+    "_counter", "_file",
 }  # fmt: skip
 
 
