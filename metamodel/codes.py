@@ -70,6 +70,7 @@ MEANING_CODES = {
     "M232": "a task is done in two ways",
     "M233": "a conversion does not fit",
     "M234": "dependent options do not fit",
+    "M240": "the days of a rule are not valid",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.base.errors import CODES, Fault
 from engine.plan.write import WritePlan
@@ -19,6 +20,8 @@ _TEXTS = {
         "record.option_dependent": "this option does not go with the rest of the record",
         "record.unique": "{field} is already in use",
         "record.in_use": "records of {message} refer to it",
+        "record.read_only": "{field} can not be changed any more",
+        "record.locked": "the record is locked",
         "record.rule_error": "{message} could not be evaluated: {error}",
         "record.field_read_only": "your roles do not allow to write {field} in this record",
         "access.row": "your roles do not allow the record to be like this",
@@ -41,6 +44,8 @@ _TEXTS = {
         "record.option_dependent": "该选项与记录的其他内容不匹配",
         "record.unique": "{field}已被使用",
         "record.in_use": "仍有{message}记录引用它",
+        "record.read_only": "{field}已不能再修改",
+        "record.locked": "记录已锁定",
         "record.rule_error": "无法计算{message}：{error}",
         "record.field_read_only": "您的角色不允许修改此记录的{field}",
         "access.row": "您的角色不允许记录变成这样",
@@ -58,6 +63,10 @@ _TEXTS = {
     },
 }
 """What is said of each code; rules and criteria bring their own messages."""
+SPEAKING = frozenset({"record.rule", "record.warning", "record.locked", "stage.entry", "stage.exit"})
+"""The codes of what has a message of its own."""
+_BESIDE = {"en": "{} ({})", "zh": "{}（{}）"}
+"""A message with what stands beside it."""
 _ERRORS = {
     "zh": {
         "DIV0": "除数为零",
@@ -98,20 +107,24 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
     def say(code: str, field: str = "", message: str = "", rule: str | None = None, error: str = "") -> Fault:
         form = _TEXTS.get(language, _TEXTS["en"])[code]
         detail = form.format(field=_label(release, plan, field, locale), message=message, error=error)
-        return Fault(code, detail, f"/{field}" if field else "", rule, row)
+        return Fault(code, detail, f"/{field}" if field else "", rule, row, check.severity if check else "error")
 
     check = plan.checks[number % SPAN] if number < REFERENCE or number >= FAILED else None
+    if check:
+        message = in_locale(check.message, locale)
+        own = message if check.code in SPEAKING else ""
+        pointer = f"/{check.field}" if check.field else ""
     if check and number >= FAILED:
         error = list(ERRORS)[(number - FAILED) // SPAN]
         text = _ERRORS.get(language, ERRORS)[error]
-        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule, text)
+        told = say("record.rule_error", check.field or "", check.rule or check.code, check.rule, text)
+        return replace(told, detail=_BESIDE.get(language, _BESIDE["en"]).format(own, told.detail)) if own else told
+    if check and own:
+        return Fault(check.code, own, pointer, check.rule, row, check.severity)
+    if check and check.code in _TEXTS["en"]:
+        return say(check.code, check.field or "", message, check.rule)
     if check:
-        message = in_locale(check.message, locale)
-        if check.code in _TEXTS["en"]:
-            return say(check.code, check.field or "", message, check.rule)
-        return Fault(
-            check.code, message or CODES[check.code].title, f"/{check.field}" if check.field else "", check.rule, row
-        )
+        return Fault(check.code, CODES[check.code].title, pointer, check.rule, row, check.severity)
     if number >= IN_USE:
         used = plan.in_use[number - IN_USE]
         return say("record.in_use", message=in_locale(release.object(used.object).label, locale))

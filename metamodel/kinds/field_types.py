@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from metamodel.formula.types import Kind
 
 COMMON = frozenset({"type", "label", "help"})
-WRITABLE = COMMON | {"required", "required_when", "default", "indexed"}
+KEPT = frozenset({"read_only_when", "set_once"})
+WRITABLE = COMMON | KEPT | {"required", "required_when", "default", "indexed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ FIELD_TYPES: dict[str, FieldType] = {
     "money": FieldType("numeric", "money", WRITABLE | {"min", "max"}),
     "date": FieldType("date", "date", WRITABLE),
     "datetime": FieldType("timestamptz", "datetime", WRITABLE),
-    "boolean": FieldType("boolean", "boolean", COMMON | {"default", "indexed"}),
+    "boolean": FieldType("boolean", "boolean", COMMON | KEPT | {"default", "indexed"}),
     "select": FieldType("text", "select", WRITABLE | {"options", "depends_on"}),
     "multi_select": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"options", "depends_on"}),
     "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete"}),
