@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.composites import expanded
 from metamodel.kinds.conversion import Conversion, Part
 from metamodel.kinds.function import FunctionDeclaration, Parameter
-from metamodel.kinds.object import Dependence, Field, Key, Object, Rule
+from metamodel.kinds.object import Dependence, Field, Key, Lock, Object, Rule
 from metamodel.kinds.pack import Pack
 from metamodel.kinds.process import Criterion, Move, Process, Stage, Task
 from metamodel.kinds.report import Column, Report
@@ -92,6 +93,14 @@ def size(value: str | None) -> int | None:
 def days(value: str | None) -> int | None:
     """`14 days` -> 14."""
     return int(value.split()[0]) if value else None
+
+
+def day(value: str | None) -> date | None:
+    """`2026-01-31`; None for a day that there is not, which a rule of meaning tells."""
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        return None
 
 
 def formula(value: Any, at: At, path: tuple[str | int, ...], blanks: Blanks = "blank") -> Formula:
@@ -174,6 +183,8 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         help=text(data.get("help")),
         required=data.get("required", False),
         required_when=_maybe(data.get("required_when"), at, (*path, "required_when")),
+        read_only_when=_maybe(data.get("read_only_when"), at, (*path, "read_only_when")),
+        set_once=data.get("set_once", False),
         default=_maybe(data.get("default"), at, (*path, "default")),
         unique=data.get("unique", False),
         indexed=data.get("indexed", False),
@@ -224,22 +235,35 @@ def object_(name: str, data: Data, at: At) -> Object:
         title=data["title"],
         fields=system_fields(name) | declared,
         rules={
-            key: Rule(
-                name=key,
-                valid_when=formula(
-                    value["valid_when"],
-                    at,
-                    ("object", name, "rules", key, "valid_when"),
-                    value.get("blanks", "blank"),
-                ),
-                on=tuple(value.get("on", ("create", "update"))),
-                field=value.get("field"),
-                message=text(value["message"]),
-            )
-            for key, value in data.get("rules", {}).items()
+            key: _rule(key, value, at, ("object", name, "rules", key)) for key, value in data.get("rules", {}).items()
         },
         unique={key: _key(name, key, value, at) for key, value in data.get("unique", {}).items()},
         indexes={key: tuple(value) for key, value in data.get("indexes", {}).items()},
+        lock=_lock(data["lock"], at, ("object", name, "lock")) if "lock" in data else None,
+    )
+
+
+def _rule(name: str, data: Data, at: At, path: tuple[str, ...]) -> Rule:
+    return Rule(
+        name=name,
+        valid_when=formula(data["valid_when"], at, (*path, "valid_when"), data.get("blanks", "blank")),
+        on=tuple(data.get("on", ("create", "update"))),
+        field=data.get("field"),
+        message=text(data["message"]),
+        severity=data.get("severity", "error"),
+        exempt=tuple(data.get("except", ())),
+        start=day(data.get("from")),
+        end=day(data.get("until")),
+        edited_only=data.get("applies_to") == "new_and_edited",
+    )
+
+
+def _lock(data: Data, at: At, path: tuple[str, ...]) -> Lock:
+    return Lock(
+        when=formula(data["when"], at, (*path, "when")),
+        open=tuple(data.get("except", ())),
+        roles=tuple(data.get("by", ())),
+        message=text(data.get("message")),
     )
 
 

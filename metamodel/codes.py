@@ -72,6 +72,7 @@ MEANING_CODES = {
     "M234": "dependent options do not fit",
     "M241": "the schema of a JSON field is not usable",
     "M235": "a calendar is not valid",
+    "M240": "the days of a rule are not valid",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",
 }

@@ -43,11 +43,15 @@ def tasks(model: Model) -> Iterator[Task]:
                 yield Task(f.default, "default", owner.name, stored_type(f))
             if f.required_when:
                 yield Task(f.required_when, "rule", owner.name, BOOLEAN, old=True)
+            if f.read_only_when:
+                yield Task(f.read_only_when, "rule", owner.name, BOOLEAN)
         for rule in owner.rules.values():
             yield Task(rule.valid_when, "rule", owner.name, BOOLEAN, old=True)
         for key in owner.unique.values():
             if key.where:
                 yield Task(key.where, "rule", owner.name, BOOLEAN)
+        if owner.lock:
+            yield Task(owner.lock.when, "rule", owner.name, BOOLEAN)
     for process in model.processes.values():
         for stage in process.stages.values():
             for criterion in (*stage.entry.values(), *stage.exit.values()):

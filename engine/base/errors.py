@@ -57,6 +57,9 @@ CODES: dict[str, Code] = {
     "record.key": Code("invalid", "The key names no single record"),
     "record.unique": Code("invalid", "The value is already in use"),
     "record.rule": Code("invalid", "A rule is not met"),
+    "record.warning": Code("conflict", "A warning is to be acknowledged first"),
+    "record.read_only": Code("invalid", "The field can not be changed any more"),
+    "record.locked": Code("invalid", "The record is locked"),
     "record.rule_error": Code("invalid", "A rule could not be evaluated"),
     "record.in_use": Code("conflict", "Other records refer to this one"),
     "file.unknown": Code("not_found", "There is no such file"),
@@ -116,13 +119,15 @@ CODES: dict[str, Code] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with the input. `pointer` is a JSON pointer into it; `row` counts from 0 in a batch."""
+    """One thing wrong with the input. `pointer` is a JSON pointer into it; `row` counts from 0 in a batch. A "warning"
+    does not refuse any more once it is acknowledged; what is "info" never does."""
 
     code: str
     detail: str
     pointer: str = ""
     rule: str | None = None
     row: int | None = None
+    severity: Literal["error", "warning", "info"] = "error"
 
 
 def at(field: str) -> str:

@@ -29,13 +29,18 @@ async def fetch_json(conn: Connection, text: str, args: Sequence[Any] = (), reso
 
     Raises Refused, `Violations` (the statement judged its rows and refused them) and `Outdated` (see `sqlstate`).
     """
-    try:
-        row = await conn.fetchrow(text, *args)
-    except Exception as error:
-        raise failed(conn, error, resolve) from error
+    row = await fetch_row(conn, text, args, resolve)
     if row is None:
         return NOTHING
     return Answer(row[0], row[1] if len(row) > 1 else None)
+
+
+async def fetch_row(conn: Connection, text: str, args: Sequence[Any] = (), resolve: Resolve | None = None) -> Any:
+    """The first row as an asyncpg record, or None. Raises like `fetch_json`."""
+    try:
+        return await conn.fetchrow(text, *args)
+    except Exception as error:
+        raise failed(conn, error, resolve) from error
 
 
 async def fetch_rows(
@@ -65,11 +70,12 @@ async def read(pool: Pool, role: str | None, text: str, args: Sequence[Any] = ()
 
 async def write(
     pool: Pool, role: str | None, text: str, args: Sequence[Any] = (), resolve: Resolve | None = None
-) -> Answer:  # fmt: skip
-    """One writing statement as `role`, its own transaction; repeated after a deadlock, not after a lost connection."""
+) -> Any:  # fmt: skip
+    """The row of one writing statement as `role`, its own transaction; repeated after a deadlock, not after a lost
+    connection."""
 
-    async def once() -> Answer:
+    async def once() -> Any:
         async with pool.connection(role) as conn:
-            return await fetch_json(conn, text, args, resolve)
+            return await fetch_row(conn, text, args, resolve)
 
     return await retry(once)

@@ -121,6 +121,11 @@ class Call:
                 continue
         return version_of(self.rt.secret, self.release.tenant, record, tags[-1])
 
+    def acknowledged(self) -> frozenset[str]:
+        """The rules whose warnings the caller acknowledges: names in X-Acknowledge, separated by commas."""
+        given = self.headers.get(b"x-acknowledge", b"").decode("latin-1").split(",")
+        return frozenset(name.strip() for name in given) - {""}
+
     def text_header(self, name: bytes) -> str | None:
         """A header of free text: UTF-8, percent-encoded or as it is. Raises Refused "request.malformed"."""
         given = self.headers.get(name)

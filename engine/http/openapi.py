@@ -133,6 +133,7 @@ def _move(obj: Object, rights: Rights, name: str) -> Schema:
             "reason": {"type": ["string", "null"]},
             "fields": ref(f"{name}Patch"),
             "done": {"type": "array", "items": {"type": "string"}},
+            "acknowledge": {"type": "array", "items": {"type": "string"}},
         },
         ("to",),
         closed=True,
@@ -256,23 +257,24 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
     made: dict[str, Any] = {root: collection, f"{root}/{{id}}": single}
     if rights.allows(obj.name, "create"):
         collection["post"] = act(
-            "create", f"Create: {one}", parameters=[fixed.FIELDS, fixed.IDEMPOTENCY],
+            "create", f"Create: {one}", parameters=[fixed.FIELDS, fixed.IDEMPOTENCY, fixed.ACKNOWLEDGE],
             requestBody=body(ref(f"{name}Create")),
             responses={"201": reply(one, ref(name), headers=("ETag", "Location"))},
         )  # fmt: skip
     if rights.allows(obj.name, "edit"):
         single["patch"] = act(
-            "change", f"Change: {one}", parameters=[fixed.IF_MATCH, fixed.FIELDS, fixed.REASON],
+            "change", f"Change: {one}", parameters=[fixed.IF_MATCH, fixed.FIELDS, fixed.REASON, fixed.ACKNOWLEDGE],
             requestBody=body(ref(f"{name}Patch"), "application/merge-patch+json"), responses={"200": record},
         )  # fmt: skip
     if rights.allows(obj.name, "delete"):
         single["delete"] = act(
-            "delete", f"Put into the recycle bin: {one}", parameters=[fixed.IF_MATCH],
+            "delete", f"Put into the recycle bin: {one}", parameters=[fixed.IF_MATCH, fixed.ACKNOWLEDGE],
             responses={"204": {"description": "Deleted"}},
         )  # fmt: skip
         made[f"{root}/{{id}}/restore"] = {
             "parameters": [fixed.ID],
-            "post": act("restore", f"Bring back: {one}", parameters=[fixed.IDEMPOTENCY], responses={"200": record}),
+            "post": act("restore", f"Bring back: {one}", parameters=[fixed.IDEMPOTENCY, fixed.ACKNOWLEDGE],
+                        responses={"200": record}),
         }
     made[f"{root}/{{id}}/history"] = {
         "parameters": [fixed.ID],

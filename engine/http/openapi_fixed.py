@@ -23,6 +23,9 @@ IF_MATCH = parameter("If-Match", "header", TEXT, "The ETag of the record as it w
 IDEMPOTENCY = parameter("Idempotency-Key", "header", TEXT, "A repeated request with the same key is not done again")
 TASK = parameter("task", "path", TEXT, "The name of the task", required=True)
 REASON = parameter("X-Reason", "header", TEXT, "The reason of a stage move (UTF-8, percent-encoded)")
+ACKNOWLEDGE = parameter(
+    "X-Acknowledge", "header", TEXT, "The rules whose warnings do not refuse the write, comma separated"
+)
 
 
 _FIELD = parameter("field", "path", TEXT, "A field of files", required=True)
@@ -56,7 +59,7 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 _ERROR = _object(
     "pointer code detail", pointer={**TEXT, "description": "JSON pointer into the body, or a query parameter"},
-    code=TEXT, detail=TEXT, rule=TEXT, row={"type": "integer"},
+    code=TEXT, detail=TEXT, rule=TEXT, row={"type": "integer"}, severity={**TEXT, "enum": ["warning", "info"]},
 )  # fmt: skip
 
 _ANY_LIST: dict[str, Any] = {"type": "array", "items": ANYTHING}
@@ -99,11 +102,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Batch": _object("steps", steps={"type": "array", "items": _object(
         "object", object=TEXT, create=ANYTHING, update=ANYTHING, upsert=ANYTHING, delete=UUID, ref=TEXT, id=UUID,
         if_match=TEXT, key=TEXT, reason=TEXT, done={"type": "array", "items": TEXT},
+        acknowledge={"type": "array", "items": TEXT},
     )}),
     "Result": _object("object id created", object=TEXT, id=UUID, version={"type": ["integer", "null"]},
                       created={"type": "boolean"}, ref=TEXT),
     "Results": _list(ref("Result")),
-    "Wanted": _object("", use=ANYTHING, skip={"type": "array", "items": TEXT}, values=ANYTHING),
+    "Wanted": _object("", use=ANYTHING, skip={"type": "array", "items": TEXT}, values=ANYTHING,
+                      acknowledge={"type": "array", "items": TEXT}),
     "Preview": _object("possible converted parts", possible={"type": "boolean"}, converted={"type": "boolean"},
                        message=TEXT, parts=_ANY_LIST),
     "Converted": _list(_object("part object id created", part=TEXT, object=TEXT, id=UUID,

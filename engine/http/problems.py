@@ -62,4 +62,6 @@ def error_of(fault: Fault) -> dict[str, Any]:
         error["rule"] = fault.rule
     if fault.row is not None:
         error["row"] = fault.row
+    if fault.severity != "error":
+        error["severity"] = fault.severity
     return error

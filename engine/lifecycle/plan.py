@@ -55,11 +55,13 @@ KEEPS_DATA = (
     (r"settings\.calendar", {"add", "change", "remove"}),
     (r"object\.[^.]+\.(label|plural|description)\b.*|object\.[^.]+\.title", {"add", "change", "remove"}),
     (r"object\.[^.]+\.rules\..+", {"add", "change"}),
+    (r"object\.[^.]+\.lock\b.*", {"add", "change", "remove"}),
     (r"object\.[^.]+\.(fields\.|rules\.)?\(order\)", {"change"}),
     (r"object\.[^.]+\.fields\.[^.]+", {"add"}),
     (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
     (
-        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|format|reverse|on_delete|indexed|stored|processes)",
+        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|read_only_when|set_once|format|reverse|"
+        r"on_delete|indexed|stored|processes)",
         {"change"},
     ),
     (r"object\.[^.]+\.fields\.[^.]+\.depends_on\b.*", {"add", "change", "remove"}),

@@ -29,7 +29,8 @@ async def plant(rt: Runtime, release: Release) -> int:
         for record in seed.records:
             if await find(rt, ctx, release, seed.object, seed.key, record[seed.key]) is None:
                 row = await _resolved(rt, ctx, release, seed, record)
-                await write(rt, ctx, release, RecordWrite(object=seed.object, operation="create", rows=(row,)))
+                made = RecordWrite(object=seed.object, operation="create", rows=(row,), unattended=True)
+                await write(rt, ctx, release, made)
                 planted += 1
     return planted
 

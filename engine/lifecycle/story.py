@@ -70,7 +70,7 @@ async def tell(
         request = RecordWrite(
             object=step.object, operation="create" if step.operation == "create" else "update", rows=rows, many=True,
             ids=() if step.operation == "create" else tuple(told.ids[key] for key in keys),
-            reasons=tuple(row.get("_reason") for row in step.rows), fields=(),
+            reasons=tuple(row.get("_reason") for row in step.rows), fields=(), unattended=True,
         )
         written = await write(rt, ctx, release, request)
         if step.operation == "create":

@@ -119,18 +119,9 @@ class Rights:
         """
         if self.everything:
             return None
-        parts = dict.fromkeys(self._narrowing(obj, name, "read") for name in self._made_of(obj, field))
+        parts = dict.fromkeys(self._narrowing(obj, name, "read") for name in made_of(self.release, obj, [field]))
         found = tuple(part for part in parts if part is not None)
         return found[0] if len(found) == 1 else Call(BOOLEAN, "and", found) if found else None
-
-    def _made_of(self, obj: str, field: str) -> list[str]:
-        """The field and those of the same row that it is computed from, at any depth, each once."""
-        names = [field]
-        for name in names:
-            formula = self.release.object(obj).fields[name].formula
-            own = _own_names(self.release.model.typed[formula.key]) if formula else ()
-            names += [source for source in dict.fromkeys(own) if source not in names]
-        return names
 
     def where_writable(self, obj: str, field: str, verb: str) -> Node | None:
         """The rows, among the writable ones, in which the field may be set; None means all of them."""
@@ -188,7 +179,17 @@ def _any(conditions: Iterable[Node | None]) -> Node | None:
     return nodes[0] if len(nodes) == 1 else Call(BOOLEAN, "or", tuple(nodes))
 
 
-def _own_names(node: Node, depth: int = 0) -> Iterator[str]:
+def made_of(release: Release, obj: str, fields: Iterable[str]) -> list[str]:
+    """The fields and those of the same row that they are computed from, at any depth, each once."""
+    names = list(dict.fromkeys(fields))
+    for name in names:
+        formula = release.object(obj).fields[name].formula
+        own = own_names(release.model.typed[formula.key]) if formula else ()
+        names += [source for source in dict.fromkeys(own) if source not in names]
+    return names
+
+
+def own_names(node: Node, depth: int = 0) -> Iterator[str]:
     """The fields of the row itself that a typed tree names; depth counts enclosing child sets."""
     if isinstance(node, Field) and node.level == depth:
         yield node.path[0] if node.path else node.name
@@ -197,4 +198,4 @@ def _own_names(node: Node, depth: int = 0) -> Iterator[str]:
             yield node.path[0]
         depth += 1
     for child in children(node):
-        yield from _own_names(child, depth)
+        yield from own_names(child, depth)

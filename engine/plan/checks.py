@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.plan.access import HISTORICAL, Rights
-from engine.plan.conditions import filled
+from engine.plan.access import HISTORICAL, Rights, made_of, own_names
+from engine.plan.conditions import all_of, code, filled, negated, same
 from engine.plan.names import Names
 from engine.plan.planned import Image, with_image
 from engine.plan.request import RecordWrite
-from metamodel.formula.typed import Call, Node
-from metamodel.formula.types import BOOLEAN
+from metamodel.formula.typed import Call, Field, Literal, Node, System
+from metamodel.formula.types import BOOLEAN, DATE, Type
 from metamodel.kinds.common import Formula, Text
 from metamodel.kinds.composites import COMPOSITES, Composite
+from metamodel.kinds.object import Object, Rule, Severity
 
 NEVER_BLANK = ("boolean", "stage")
+ACKNOWLEDGED = "_ack"
+"""The column of the new rows with the names of the rules whose warnings are acknowledged."""
 
 
 @dataclass(frozen=True)
 class Check:
     """A condition over the new and old image. It is broken where `holds` is not true, among rows where `when` is.
 
-    `grant`: judged as a right, in which a blank is no yes. `late`: judged after the rows are written. Messages and
-    codes, the `formula` that `holds` was written as and the `stage` that asks for it stand beside the plan, so that the
-    statement's text depends on the conditions only.
+    `grant`: judged as a right, in which a blank is no yes. `late`: judged after the rows are written. What is "info"
+    refuses nothing and is told. Messages and codes, the `formula` that `holds` was written as and the `stage` that asks
+    for it stand beside the plan, so that the statement's text depends on the conditions only.
     """
 
     code: str
@@ -35,30 +39,112 @@ class Check:
     grant: bool = False
     late: bool = False
     formula: Formula | None = None
+    severity: Severity = "error"
     stage: str | None = None
 
 
 def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], system: Names) -> list[Check]:
     """What judges a record whatever its stage."""
-    if request.operation == "delete":
-        return []
-    release, obj = rights.release, request.object
-    found = _access_checks(request, rights, given)
-    whole = request.operation != "update"
-    for f in release.object(obj).fields.values():
-        if (f.name in given and (f.required or f.type in NEVER_BLANK)) or (f.required and whole and not f.system):
-            found.append(Check("record.required", f.name, None, {}, filled(system.field(obj, f.name))))
-        if f.name in given and (known := COMPOSITES.get(f.type)):
-            found += _essential(f.name, known, obj, system)
-        if f.required_when:
-            when = system.tree(release.model.typed[f.required_when.key], obj)
-            found.append(Check("record.required", f.name, None, {}, filled(system.field(obj, f.name)), when))
-    event = "create" if request.operation == "create" else "update"
-    for rule in release.object(obj).rules.values():
-        if event in rule.on:
-            holds = system.tree(release.model.typed[rule.valid_when.key], obj)
-            found.append(Check("record.rule", rule.field, rule.name, rule.message, holds))
-    return found
+    judged = _Judged(request, rights, given, system)
+    found = [*_access_checks(request, rights, given), *judged.required()] if request.operation != "delete" else []
+    return [*found, *judged.kept(), *judged.rules()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    request: RecordWrite
+    rights: Rights
+    given: frozenset[str]
+    system: Names
+
+    @property
+    def declared(self) -> Object:
+        return self.rights.release.object(self.request.object)
+
+    def tree(self, formula: Formula) -> Node:
+        return self.system.tree(self.rights.release.model.typed[formula.key], self.request.object)
+
+    def field(self, name: str, image: Image = "new") -> Node:
+        return self.system.field(self.request.object, name, image)
+
+    def bound(self, exempt: Sequence[str]) -> bool:
+        """Whether a rule binds the actor; those with all rights have no role that could free them."""
+        return self.rights.everything or not set(exempt) & set(self.rights.roles)
+
+    def required(self) -> Iterator[Check]:
+        whole = self.request.operation != "update"
+        for f in self.declared.fields.values():
+            given = f.name in self.given and (f.required or f.type in NEVER_BLANK)
+            if given or (f.required and whole and not f.system):
+                yield Check("record.required", f.name, None, {}, filled(self.field(f.name)))
+            if f.name in self.given and (known := COMPOSITES.get(f.type)):
+                yield from _essential(f.name, known, self.request.object, self.system)
+            if f.required_when:
+                yield Check("record.required", f.name, None, {}, filled(self.field(f.name)), self.tree(f.required_when))
+
+    def kept(self) -> Iterator[Check]:
+        """What can not be changed any more, by the record as it was. A condition that is an error keeps it, too."""
+        obj, update = self.declared, self.request.operation == "update"
+        for f in obj.fields.values():
+            if not update or f.name not in self.given:
+                continue
+            if f.set_once:
+                yield Check("record.read_only", f.name, None, {}, self.same(f.name), filled(self.field(f.name, "old")))
+            if f.read_only_when:
+                kept = Call(BOOLEAN, "or", (self.same(f.name), self.was_not(f.read_only_when)))
+                yield Check("record.read_only", f.name, None, {}, kept)
+        yield from self.locked()
+
+    def locked(self) -> Iterator[Check]:
+        lock, confirming = self.declared.lock, self.request.confirming
+        closed = sorted(self.given - set(lock.open)) if lock else []
+        changes = self.request.operation == "update" and (closed or confirming)
+        if lock is None or not self.bound(lock.roles) or not (changes or self.request.operation == "delete"):
+            return
+        free = self.was_not(lock.when)
+        if changes and not confirming:
+            free = Call(BOOLEAN, "or", (all_of(*map(self.same, closed)), free))
+        yield Check("record.locked", None, None, lock.message, free)
+
+    def same(self, name: str) -> Node:
+        return same(self.field(name), self.field(name, "old"))
+
+    def was_not(self, formula: Formula) -> Node:
+        return negated(with_image(self.tree(formula), "old"))
+
+    def rules(self) -> Iterator[Check]:
+        event = {"create": "create", "delete": "delete"}.get(self.request.operation, "update")
+        for rule in self.declared.rules.values():
+            if event in rule.on and self.bound(rule.exempt):
+                holds = self.tree(rule.valid_when)
+                conditions = [*self.days(rule), *self.asked(rule)]
+                if rule.edited_only and event == "update":
+                    conditions.append(self.edited(rule, holds))
+                severity = "info" if rule.severity == "warning" and self.request.unattended else rule.severity
+                yield Check(
+                    "record.warning" if severity == "warning" else "record.rule", rule.field, rule.name, rule.message,
+                    holds, all_of(*conditions) if conditions else None, severity=severity,
+                )
+
+    def days(self, rule: Rule) -> Iterator[Node]:
+        """The days on which a rule is judged."""
+        for day, relation in ((rule.start, ">="), (rule.end, "<")):
+            if day is not None:
+                kind = DATE.blank(False)
+                yield Call(BOOLEAN, relation, (System(kind, "today"), Literal(kind, day)))
+
+    def asked(self, rule: Rule) -> Iterator[Node]:
+        """Where a warning is not acknowledged."""
+        if rule.severity == "warning" and self.request.acknowledging:
+            names = Field(Type("list"), (), self.request.object, ACKNOWLEDGED)
+            yield negated(Call(BOOLEAN, "INCLUDES", (names, code(rule.name))))
+
+    def edited(self, rule: Rule, holds: Node) -> Node:
+        """Where something that the rule reads in its own row is changed, or it was met before."""
+        release, obj = self.rights.release, self.request.object
+        read = made_of(release, obj, own_names(release.model.typed[rule.valid_when.key]))
+        changed = [negated(self.same(name)) for name in read if name in self.given]
+        return Call(BOOLEAN, "or", (*changed, with_image(holds, "old"))) if changed else with_image(holds, "old")
 
 
 def _essential(name: str, known: Composite, obj: str, system: Names) -> list[Check]:

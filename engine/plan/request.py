@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -52,7 +52,9 @@ class RecordWrite:
 
     `rows` are field values by name. For an update each row's record is in `ids` and the version it was read at in
     `versions` (None: whatever it is now). `reasons` are given with a stage move; `done` are the tasks of the stage that
-    each row says are done, or not (`{"call_held": True}`). `fields` asks for what is answered;
+    each row says are done, or not (`{"call_held": True}`). `acknowledged` are the warnings, by the names of their
+    rules, that do not refuse the row; with `unattended` none does, since nobody is there to ask. `fields` asks for
+    what is answered;
     `many` asks for a list. `historical` keeps given dates, owners and stages and skips the stage gate (needs the
     capability `import_historical`). `imported`: rows and fields must be such as the right to import allows, too.
     `together`: objects of which rows are written in the same batch, before or after these. `depth` counts the workflow
@@ -66,6 +68,8 @@ class RecordWrite:
     versions: tuple[int | None, ...] = ()
     reasons: tuple[str | None, ...] = ()
     done: tuple[Mapping[str, bool], ...] = ()
+    acknowledged: tuple[frozenset[str], ...] = ()
+    unattended: bool = False
     fields: tuple[str, ...] | None = None
     historical: bool = False
     imported: bool = False
@@ -77,3 +81,16 @@ class RecordWrite:
     def confirming(self) -> bool:
         """Whether some row says that a task is done."""
         return any(self.done)
+
+    @property
+    def acknowledging(self) -> bool:
+        """Whether some row acknowledges a warning."""
+        return any(self.acknowledged)
+
+    def part(self, places: Sequence[int], **changes: Any) -> RecordWrite:
+        """The write of the rows at these places alone."""
+        by_row = ("rows", "ids", "versions", "reasons", "done", "acknowledged")
+        taken: dict[str, Any] = {
+            name: tuple(given[n] for n in places) for name in by_row if (given := getattr(self, name))
+        }
+        return replace(self, **taken, **changes)

@@ -92,6 +92,7 @@ class WritePlan:
     staged: Staged | None
     choice: Choice | None
     confirming: bool
+    acknowledging: bool
     versions: Mapping[str, int]
     access: Node | None
     access_joins: tuple[Join, ...]
@@ -117,6 +118,11 @@ class WritePlan:
     def late(self) -> bool:
         """Whether something is judged after the rows are written."""
         return any(check.late for check in self.checks)
+
+    @property
+    def noting(self) -> bool:
+        """Whether the statement tells of what is broken and refuses nothing."""
+        return any(check.severity == "info" and not check.late for check in self.checks)
 
     @property
     def moving(self) -> bool:
@@ -176,6 +182,7 @@ def plan_write(
         staged=staged,
         choice=choice,
         confirming=request.confirming,
+        acknowledging=request.acknowledging,
         versions={process.name: release.version(process.name) for process in staged.processes} if staged else {},
         access=access if operation != "create" else None,
         access_joins=system.joins((access,), obj) if operation != "create" else (),

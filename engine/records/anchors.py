@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from engine.base.context import Context
 from engine.db import execute
@@ -39,11 +41,16 @@ async def lock(
 
 async def judge(
     rt: Runtime, ctx: Context, release: Release, plan: WritePlan, key: object, ids: Sequence[UUID], olds: str | None,
-    conn: Connection,
-) -> None:
-    """Judges what is `late` of a write that is done, in its transaction. Raises Violations like the write itself.
+    acknowledged: Sequence[Collection[str]], conn: Connection,
+) -> str | None:
+    """Judges what is `late` of a write that is done, in its transaction; what it notes, as JSON text. Raises Violations
+    like the write itself.
 
     `olds`: the rows as they were, as the writing statement told.
     """
     statement = rt.statements.get((key, "late"), partial(late_statement, plan, rt.collation))
-    await execute.fetch_rows(conn, statement.text, statement.arguments(ctx, (), ids=list(ids), olds=olds or "[]"))
+    acks = msgspec.json.encode([list(names) for names in acknowledged]).decode()
+    args = statement.arguments(ctx, (), ids=list(ids), olds=olds or "[]", acks=acks)
+    (row,) = await execute.fetch_rows(conn, statement.text, args)
+    notices: str | None = row.get("notices")
+    return notices

@@ -21,7 +21,7 @@ from engine.plan.access import allowed
 from engine.plan.request import RecordWrite
 from engine.records.bin import delete_within
 from engine.records.lookup import ids_by_key
-from engine.records.write import BATCH_FIELDS, Pending, invalid, settle_all, write
+from engine.records.write import BATCH_FIELDS, INVALID, Notices, Pending, invalid, settle_all, write
 from engine.release.release import Release
 from engine.runtime import Runtime
 
@@ -46,21 +46,26 @@ class Step:
     key: str | None = None
     reason: str | None = None
     done: Mapping[str, bool] = field(default_factory=dict)
+    acknowledged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a step has come to: the record, its version (None where it was deleted), and whether it was created."""
+    """What a step has come to: the record, its version (None where it was deleted), whether it was created, and what is
+    told of it and refused nothing."""
 
     record: UUID
     version: int | None
     created: bool
+    notices: Sequence[Fault] = ()
 
 
 async def write_batch(
-    rt: Runtime, ctx: Context, release: Release, steps: Sequence[Step], conn: Connection | None = None, depth: int = 0
+    rt: Runtime, ctx: Context, release: Release, steps: Sequence[Step], conn: Connection | None = None, depth: int = 0,
+    unattended: bool = False,
 ) -> list[Result]:
-    """Does all steps, in the transaction of `conn` where it is given; the result of each in its place.
+    """Does all steps, in the transaction of `conn` where it is given; the result of each in its place. `unattended`:
+    warnings are told and refuse nothing.
 
     Raises Refused like `write`, the faults of a step with its place as their row.
     """
@@ -74,7 +79,7 @@ async def write_batch(
 
     async def work(inner: Connection) -> list[Result]:
         async with atomic(inner):
-            return await _Batch(rt, ctx, release, inner, depth).run(steps)
+            return await _Batch(rt, ctx, release, inner, depth, unattended).run(steps)
 
     for attempt in range(UPSERT_ATTEMPTS):
         try:
@@ -95,6 +100,7 @@ class _Batch:
     release: Release
     conn: Connection
     depth: int
+    unattended: bool
 
     async def run(self, steps: Sequence[Step]) -> list[Result]:
         known = await self.known(steps)
@@ -104,6 +110,7 @@ class _Batch:
         named = {step.ref: n for n, step in enumerate(steps) if step.ref}
         levels, rows = _levels(steps, named), [_row(n, step, named, records) for n, step in enumerate(steps)]
         versions: dict[int, int | None] = {}
+        notices: list[tuple[Sequence[int], Notices]] = []
         faults: list[Fault] = []
         pending: list[Pending] = []
         level = 0
@@ -114,7 +121,7 @@ class _Batch:
             left: list[Pending] = []
             try:
                 async with atomic(self.conn):
-                    versions |= await self.group(steps, members, rows, records, created[members[0]], left)
+                    versions |= await self.group(steps, members, rows, records, created[members[0]], left, notices)
             except Refused as refused:
                 faults += _placed(refused, members)
             pending += (replace(p, places=tuple(members[n] for n in p.places or range(len(p.ids)))) for p in left)
@@ -122,7 +129,8 @@ class _Batch:
             faults = await settle_all(self.rt, self.ctx, self.release, pending, self.conn)
         if faults:
             raise invalid(sorted(faults, key=lambda fault: fault.row or 0))
-        return [Result(records[n], versions[n], created[n]) for n in range(len(steps))]
+        told = {members[n]: found for members, noted in notices for n, found in noted.items()}
+        return [Result(records[n], versions[n], created[n], told.get(n, ())) for n in range(len(steps))]
 
     async def known(self, steps: Sequence[Step]) -> dict[int, UUID]:
         """The records that upserts find, by the places of their steps."""
@@ -148,6 +156,7 @@ class _Batch:
     async def group(
         self, steps: Sequence[Step], members: Sequence[int], rows: Sequence[Mapping[str, Any]],
         records: Sequence[UUID], created: bool, left: list[Pending],
+        notices: list[tuple[Sequence[int], Notices]],
     ) -> dict[int, int | None]:
         """Writes the steps of one object that are alike; the versions by the places of the steps."""
         first = steps[members[0]]
@@ -155,7 +164,8 @@ class _Batch:
             for n in members:
                 versions, batch = [steps[n].version], records[n]
                 await delete_within(
-                    self.rt, self.ctx, self.release, first.object, [batch], versions, batch, self.conn
+                    self.rt, self.ctx, self.release, first.object, [batch], versions, batch, self.conn,
+                    steps[n].acknowledged, self.unattended,
                 )
             return dict.fromkeys(members)
         request = RecordWrite(
@@ -163,9 +173,10 @@ class _Batch:
             ids=tuple(records[n] for n in members), versions=tuple(steps[n].version for n in members),
             reasons=tuple(steps[n].reason for n in members), done=tuple(steps[n].done for n in members),
             fields=BATCH_FIELDS, many=True, together=frozenset(step.object for step in steps) - {first.object},
-            depth=self.depth,
+            depth=self.depth, acknowledged=tuple(steps[n].acknowledged for n in members), unattended=self.unattended,
         )
         written = await write(self.rt, self.ctx, self.release, request, self.conn, left)
+        notices.append((members, written.notices))
         return dict(zip(members, (version for _, version in written.changed), strict=True))
 
 
@@ -223,6 +234,6 @@ def _groups(steps: Sequence[Step], levels: Sequence[int], created: Sequence[bool
 
 def _placed(refused: Refused, members: Sequence[int]) -> list[Fault]:
     """The faults of a group with the places of its steps. What is not the fault of a row is raised as it is."""
-    if refused.code not in ("record.invalid", "record.in_use"):
+    if refused.code not in (*INVALID, "record.in_use"):
         raise refused
     return [replace(fault, row=members[fault.row or 0]) for fault in refused.faults]

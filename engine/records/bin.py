@@ -21,7 +21,8 @@ from metamodel.kinds.object import Field
 
 
 async def delete(
-    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, version: int | None
+    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, version: int | None,
+    acknowledged: frozenset[str] = frozenset(),
 ) -> None:
     """Puts a record, and what is deleted with it, into the recycle bin, as one batch that is restored as one.
 
@@ -32,30 +33,32 @@ async def delete(
     allowed(rt.rights(ctx.actor, release), obj, "delete")
 
     async def work(conn: Connection) -> None:
-        await delete_within(rt, ctx, release, obj, [record], [version], record, conn)
+        await delete_within(rt, ctx, release, obj, [record], [version], record, conn, acknowledged)
 
     await in_transaction(rt.writes, release.role, work)
 
 
 async def restore(
-    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, conn: Connection | None = None
+    rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID, conn: Connection | None = None,
+    acknowledged: frozenset[str] = frozenset(),
 ) -> Written:
     """Brings back a deleted record with everything that was deleted with it; rules are judged again.
 
-    Only the record itself needs the actor's right, as in the deletion. What went with another record comes back with
-    that one: alone it would refer to nothing.
+    Only the record itself needs the actor's right, and only its warnings are asked for, as in the deletion. What went
+    with another record comes back with that one: alone it would refer to nothing.
     """
     allowed(rt.rights(ctx.actor, release), obj, "delete")
 
     async def work(inner: Connection) -> Written:
-        alone = RecordWrite(object=obj, operation="restore", ids=(record,), rows=({},))
+        alone = RecordWrite(object=obj, operation="restore", ids=(record,), rows=({},), acknowledged=(acknowledged,))
         first = await direct(rt, ctx, release, alone, record, inner)
         follow = replace(ctx, actor=replace(ctx.actor, operator=True))
         for name in _downwards(release, obj):
             found = await fetch_rows(inner, in_batch(release.table(name)).text, [record])
             if ids := tuple(row["id"] for row in found):
                 request = RecordWrite(
-                    object=name, operation="restore", ids=ids, rows=({},) * len(ids), many=True, fields=BATCH_FIELDS
+                    object=name, operation="restore", ids=ids, rows=({},) * len(ids), many=True, fields=BATCH_FIELDS,
+                    unattended=True,
                 )
                 await direct(rt, follow, release, request, record, inner)
         return first
@@ -65,12 +68,12 @@ async def restore(
 
 async def delete_within(
     rt: Runtime, ctx: Context, release: Release, obj: str, ids: list[UUID], versions: Sequence[int | None],
-    batch: UUID, conn: Connection,
+    batch: UUID, conn: Connection, acknowledged: frozenset[str] = frozenset(), unattended: bool = False,
 ) -> None:
     """Deletes records, and what goes with them, as one batch, in the transaction of `conn`."""
     request = RecordWrite(
         object=obj, operation="delete", ids=tuple(ids), versions=tuple(versions), rows=({},) * len(ids),
-        fields=BATCH_FIELDS, many=True,
+        fields=BATCH_FIELDS, many=True, acknowledged=(acknowledged,) * len(ids), unattended=unattended,
     )
     await direct(rt, ctx, release, request, batch, conn)
     for other, f in _followers(release, obj):
@@ -78,12 +81,14 @@ async def delete_within(
         children = [row["id"] for row in await fetch_rows(conn, statement.text, [ids])]
         follow = replace(ctx, actor=replace(ctx.actor, operator=True))
         if children and f.on_delete == "cascade":
-            await delete_within(rt, follow, release, other, children, [None] * len(children), batch, conn)
+            versions = [None] * len(children)
+            await delete_within(rt, follow, release, other, children, versions, batch, conn, unattended=True)
             continue
         for start in range(0, len(children), BATCH_MAX):
             part = tuple(children[start : start + BATCH_MAX])
             cleared = RecordWrite(
-                object=other, operation="update", ids=part, rows=({f.name: None},) * len(part), fields=(), many=True
+                object=other, operation="update", ids=part, rows=({f.name: None},) * len(part), fields=(), many=True,
+                unattended=True,
             )
             await write(rt, follow, release, cleared, conn)
 

@@ -19,8 +19,8 @@ from engine.runtime import Runtime
 OF_ROWS = ("invalid", "conflict", "not_found", "stale", "forbidden")
 """The kinds of refusal that some row of a batch may have caused."""
 
-Outcome = tuple[UUID, int] | tuple[Fault, ...]
-"""What became of one row: (id, version) where it was written, else its faults."""
+Outcome = tuple[UUID, int] | tuple[UUID, int, list[Fault]] | tuple[Fault, ...]
+"""What became of one row: (id, version) where it was written, with what is told of it all the same; else its faults."""
 
 
 async def write_each(
@@ -38,7 +38,7 @@ async def _write(
 ) -> None:
     """Tries all rows at once; those that are named in the refusal are out, and the rest is tried again."""
     while places:
-        part = _part(request, places)
+        part = request.part(places)
         try:
             if conn is None:
                 written = await write(rt, ctx, release, part)
@@ -60,22 +60,11 @@ async def _write(
                 outcomes[places[row]] = faults or (Fault(refused.code, refused.detail),)
             places = [place for n, place in enumerate(places) if n not in (named or {0})]
         else:
-            for place, changed in zip(places, written.changed, strict=True):
-                outcomes[place] = changed
+            for n, (place, changed) in enumerate(zip(places, written.changed, strict=True)):
+                outcomes[place] = (*changed, written.notices[n]) if n in written.notices else changed
             return
 
 
 async def _apart(rt: Runtime, ctx: Context, release: Release, request: RecordWrite, conn: Connection) -> Written:
     async with atomic(conn):
         return await write(rt, ctx, release, request, conn)
-
-
-def _part(request: RecordWrite, places: Sequence[int]) -> RecordWrite:
-    return replace(
-        request,
-        rows=tuple(request.rows[n] for n in places),
-        ids=tuple(request.ids[n] for n in places) if request.ids else (),
-        versions=tuple(request.versions[n] for n in places) if request.versions else (),
-        reasons=tuple(request.reasons[n] for n in places) if request.reasons else (),
-        done=tuple(request.done[n] for n in places) if request.done else (),
-    )

@@ -6,7 +6,7 @@ The source is locked first. What it remembers (its `refs`) tells that it was con
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from engine.plan.conversion import WHEN, RowsPlan, plan_part, plan_source
 from engine.plan.request import RecordQuery
 from engine.records.batch import Step, write_batch
 from engine.records.read import read_page, read_record
-from engine.records.write import invalid
+from engine.records.write import INVALID, invalid
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.anchors import lock_statement
@@ -35,28 +35,31 @@ from metamodel.kinds.conversion import Conversion, Part
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What the caller wants otherwise: records to take instead of new ones (`use`), optional parts to `skip`, and
-    `values` by part, all by the names of parts."""
+    `values` by part, all by the names of parts; and the rules whose warnings are acknowledged."""
 
     use: Mapping[str, UUID] = field(default_factory=dict)
     skip: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    acknowledged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A record of a part, and whether it is new."""
+    """A record of a part, whether it is new, and what is told of it and refused nothing."""
 
     part: str
     object: str
     record: UUID
     created: bool
+    notices: Sequence[Fault] = ()
 
 
 async def convert(
     rt: Runtime, ctx: Context, release: Release, name: str, record: UUID, wish: Wish | None = None,
-    version: int | None = None, conn: Connection | None = None, depth: int = 0,
+    version: int | None = None, conn: Connection | None = None, depth: int = 0, unattended: bool = False,
 ) -> list[Made]:
     """Converts a record; what was made or taken, part by part. A converted record is answered with what it remembers.
+    `unattended`: warnings are told and refuse nothing.
 
     Raises Refused: `conversion.unknown`, `conversion.not_now` where the source's condition does not hold,
     `conversion.ambiguous` where several records match a part, and like `write_batch`, with pointers such as
@@ -67,7 +70,7 @@ async def convert(
     _sensible(conversion, wanted)
 
     async def work(inner: Connection) -> list[Made]:
-        return await _Converting(rt, ctx, release, conversion, inner, record).run(wanted, version, depth)
+        return await _Converting(rt, ctx, release, conversion, inner, record).run(wanted, version, depth, unattended)
 
     return await (work(conn) if conn else in_transaction(rt.writes, release.role, work))
 
@@ -123,7 +126,7 @@ class _Converting:
     conn: Connection
     record: UUID
 
-    async def run(self, wish: Wish, version: int | None, depth: int) -> list[Made]:
+    async def run(self, wish: Wish, version: int | None, depth: int, unattended: bool) -> list[Made]:
         lock = lock_statement(self.release.table(self.conversion.object))
         await execute.fetch_rows(self.conn, lock.text, [[self.record]])
         source = await self.source()
@@ -146,12 +149,14 @@ class _Converting:
         values |= {name: known[part] for name, part in self.conversion.refs.items() if part in known}
         steps.append(Step(object=self.conversion.object, operation="update", values=values, record=self.record,
                           version=version))  # fmt: skip
+        steps = [replace(step, acknowledged=wish.acknowledged) for step in steps]
         try:
-            results = await write_batch(self.rt, self.ctx, self.release, steps, self.conn, depth)
+            results = await write_batch(self.rt, self.ctx, self.release, steps, self.conn, depth, unattended)
         except Refused as refused:
             raise _placed(refused, steps) from refused
         return [
-            Made(part.name, part.object, results[n].record if n is not None else taken or self.record, n is not None)
+            Made(part.name, part.object, taken or self.record, False) if n is None
+            else Made(part.name, part.object, results[n].record, True, results[n].notices)
             for part, n, taken in places
         ]
 
@@ -224,11 +229,11 @@ class _Converting:
 
 def _placed(refused: Refused, steps: Sequence[Step]) -> Refused:
     """A refused batch with pointers into the wish: what is wrong with a part, or with the source itself."""
-    if refused.code != "record.invalid":
+    if refused.code not in INVALID:
         return refused
     faults = []
     for fault in refused.faults:
         step = steps[fault.row or 0]
         pointer = f"/values/{step.ref}{fault.pointer}" if step.operation == "create" and step.ref else fault.pointer
-        faults.append(Fault(fault.code, fault.detail, pointer, fault.rule))
+        faults.append(replace(fault, pointer=pointer, row=None))
     return Refused(refused.code, refused.detail, faults=faults)

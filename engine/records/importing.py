@@ -321,7 +321,7 @@ async def _write(job: _Job, operation: Operation, rows: list[Line]) -> None:
     request = RecordWrite(
         object=job.mapping.object, operation=operation, rows=tuple(row for _, _, row, _ in rows),
         ids=tuple(id_ for *_, id_ in rows if id_ is not None), historical=job.mapping.history, many=True,
-        imported=True,
+        imported=True, acknowledged=(job.mapping.acknowledged,) * len(rows),
     )
     outcomes: list[Outcome] = await write_each(job.rt, job.ctx, job.release, request, job.conn)
     for (line, key, _, _), outcome in zip(rows, outcomes, strict=True):

@@ -56,6 +56,7 @@ class ImportMapping:
     key: str | None
     distinct: str | None
     history: bool
+    acknowledged: frozenset[str]
     sources: tuple[Source, ...]
     system: tuple[Source, ...]
 
@@ -79,7 +80,8 @@ def mapping_of(data: Mapping[str, Any]) -> ImportMapping:
     system = [_source(field, given) for field, given in data.get("system", {}).items()]
     return ImportMapping(
         data["name"], data.get("file"), data["object"], data.get("mode", "create"), data.get("key"),
-        data.get("distinct"), data.get("history", False), tuple(columns), tuple(system),
+        data.get("distinct"), data.get("history", False),
+        frozenset(data.get("acknowledge", ())), tuple(columns), tuple(system),
     )
 
 

@@ -35,9 +35,10 @@ async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: U
 
     `{"process", "version", "stage", "entered_at", "missing": [fault], "tasks": [{"name", "label", "guidance",
     "required", "done", "confirmed", "fill", "create"}], "moves": [{"to", "label", "way", "allowed", "reason": needed,
-    "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer, rule, detail` and, where a condition is
-    not met, `unmet`: for each part of it that has to hold `{"condition", "any": [{"of", "is", "must", "be"}]}`. Every
-    move that the process lists from the present stage is answered; `missing` is what the present stage asks for.
+    "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer, rule, detail`, a warning (which a move
+    may acknowledge) its `severity`, and, where a condition is not met, `unmet`: for each part of it that has to hold
+    `{"condition", "any": [{"of", "is", "must", "be"}]}`. Every move that the process lists from the present stage is
+    answered; `missing` is what the present stage asks for.
 
     Raises Refused "record.unknown", "object.unknown", or "request.unknown" for an object without stages.
     """
@@ -90,8 +91,8 @@ class _Told:
         found = []
         for number in broken:
             for fault in explain(self.release, self.plan.write, [(0, [number])], self.locale, many=False):
-                if fault.code == "stage.reason":
-                    continue  # it is given with the move
+                if fault.code == "stage.reason" or fault.severity == "info":
+                    continue  # a reason is given with the move
                 parts = enumerate(self.plan.parts.get(number, ()))
                 unmet = [self.condition(part, values) for n, part in parts if not held.get(part_key(number, n))]
                 found.append(_fault(fault) | ({"unmet": unmet} if unmet else {}))
@@ -127,7 +128,7 @@ class _Told:
             "to": target,
             "label": in_locale(process.stages[target].label, self.locale),
             "way": process.way(now, target),
-            "allowed": not faults,
+            "allowed": all("severity" in fault for fault in faults),
             "reason": move.reason,
             "reasons": [{"name": o.name, "label": in_locale(o.label, self.locale)} for o in reasons if o.active],
             "blocked_by": faults,
@@ -135,4 +136,5 @@ class _Told:
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
-    return {"code": fault.code, "pointer": fault.pointer, "rule": fault.rule, "detail": fault.detail}
+    told = {"code": fault.code, "pointer": fault.pointer, "rule": fault.rule, "detail": fault.detail}
+    return told if fault.severity == "error" else {**told, "severity": fault.severity}

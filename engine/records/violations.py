@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.base.errors import CODES, Fault, at
 from engine.plan.write import WritePlan
@@ -20,6 +21,8 @@ _TEXTS = {
         "record.option_dependent": "this option does not go with the rest of the record",
         "record.unique": "{field} is already in use",
         "record.in_use": "records of {message} refer to it",
+        "record.read_only": "{field} can not be changed any more",
+        "record.locked": "the record is locked",
         "record.rule_error": "{message} could not be evaluated: {error}",
         "file.foreign": "{field}: this file was not uploaded by you just now, nor is it in this field",
         "file.type": "{field} does not take files of this type",
@@ -45,6 +48,8 @@ _TEXTS = {
         "record.option_dependent": "该选项与记录的其他内容不匹配",
         "record.unique": "{field}已被使用",
         "record.in_use": "仍有{message}记录引用它",
+        "record.read_only": "{field}已不能再修改",
+        "record.locked": "记录已锁定",
         "record.rule_error": "无法计算{message}：{error}",
         "file.foreign": "{field}：该文件不是您刚刚上传的，也不在此字段中",
         "file.type": "{field}不接受此类型的文件",
@@ -65,6 +70,10 @@ _TEXTS = {
     },
 }
 """What is said of each code; rules and criteria bring their own messages."""
+SPEAKING = frozenset({"record.rule", "record.warning", "record.locked", "stage.entry", "stage.exit"})
+"""The codes of what has a message of its own."""
+_BESIDE = {"en": "{} ({})", "zh": "{}（{}）"}
+"""A message with what stands beside it."""
 _ERRORS = {
     "zh": {
         "DIV0": "除数为零",
@@ -105,20 +114,24 @@ def _fault(release: Release, plan: WritePlan, number: int, locale: str, row: int
     def say(code: str, field: str = "", message: str = "", rule: str | None = None, error: str = "") -> Fault:
         form = _TEXTS.get(language, _TEXTS["en"])[code]
         detail = form.format(field=_label(release, plan, field, locale), message=message, error=error)
-        return Fault(code, detail, at(field) if field else "", rule, row)
+        return Fault(code, detail, at(field) if field else "", rule, row, check.severity if check else "error")
 
     check = plan.checks[number % SPAN] if number < REFERENCE or number >= FAILED else None
+    if check:
+        message = in_locale(check.message, locale)
+        own = message if check.code in SPEAKING else ""
+        pointer = at(check.field) if check.field else ""
     if check and number >= FAILED:
         error = list(ERRORS)[(number - FAILED) // SPAN]
         text = _ERRORS.get(language, ERRORS)[error]
-        return say("record.rule_error", check.field or "", check.rule or check.code, check.rule, text)
+        told = say("record.rule_error", check.field or "", check.rule or check.code, check.rule, text)
+        return replace(told, detail=_BESIDE.get(language, _BESIDE["en"]).format(own, told.detail)) if own else told
+    if check and own:
+        return Fault(check.code, own, pointer, check.rule, row, check.severity)
+    if check and check.code in _TEXTS["en"]:
+        return say(check.code, check.field or "", message, check.rule)
     if check:
-        message = in_locale(check.message, locale)
-        if check.code in _TEXTS["en"]:
-            return say(check.code, check.field or "", message, check.rule)
-        return Fault(
-            check.code, message or CODES[check.code].title, at(check.field) if check.field else "", check.rule, row
-        )
+        return Fault(check.code, CODES[check.code].title, pointer, check.rule, row, check.severity)
     if number >= ATTACHED:
         which, kind = divmod(number - ATTACHED, len(FAULTS))
         return say(FAULTS[kind], plan.attached[which].field)

@@ -7,8 +7,8 @@ written as such into the history.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,7 @@ from engine.db.pool import Connection
 from engine.db.sqlstate import Violations
 from engine.db.transaction import atomic, in_transaction
 from engine.plan.access import allowed, refused_field
+from engine.plan.checks import ACKNOWLEDGED
 from engine.plan.composites import spread
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
@@ -40,27 +41,47 @@ from engine.sql.statement import Statement
 from engine.sql.write import write_statement
 
 BATCH_FIELDS = ("id", "version")
+INVALID = ("record.invalid", "record.warning")
+"""The codes of refusals that tell of each row what is wrong with it."""
 HISTORICAL_DOOR = "historical import"
+
+
+Notices: TypeAlias = "dict[int, list[Fault]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`body` is the answer as JSON text (None: the writer may not read the result); `changed` holds (id, version)."""
+    """`body` is the answer as JSON text (None: the writer may not read the result); `changed` holds (id, version).
+
+    `notices` are what is told of rows, by their places, and refused nothing.
+    """
 
     body: str | None
     changed: tuple[tuple[UUID, int], ...]
+    notices: Notices = field(default_factory=dict)
+
+    @property
+    def told(self) -> str | None:
+        """The body with the notices of each record in it."""
+        if not self.notices or self.body is None:
+            return self.body
+        if not self.body.startswith("["):
+            return _with_notices(self.body, self.notices[0])
+        rows = enumerate(msgspec.json.decode(self.body, type=list[msgspec.Raw]))
+        return f"[{','.join(_with_notices(bytes(row).decode(), self.notices.get(n, ())) for n, row in rows)}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A write that is done and still has to be judged by what only then can be told (see `settle`). `places` are those
-    of its rows in the whole batch."""
+    """A write that is done and still has to be judged by what only then can be told (see `settle`), which adds to its
+    `notices`. `places` are those of its rows in the whole batch."""
 
     plan: WritePlan
     key: object
     request: RecordWrite
     ids: list[UUID]
     olds: str | None
+    notices: Notices
     places: tuple[int, ...] = ()
 
 
@@ -78,8 +99,8 @@ async def write(
     """Creates or updates a batch, all or nothing; in the transaction of `conn` where it is given. Who gives `later`
     settles what is put there before the transaction ends.
 
-    Raises Refused: `record.invalid` with a fault for everything that is wrong in any row, `record.unknown`,
-    `record.stale`, `access.denied`, `object.unknown`.
+    Raises Refused: `record.invalid` with a fault for everything that is wrong in any row, `record.warning` where these
+    are but warnings that are not acknowledged, `record.unknown`, `record.stale`, `access.denied`, `object.unknown`.
     """
     if len(request.rows) > BATCH_MAX:
         raise Refused("request.too_large", f"at most {BATCH_MAX} records are written at once")
@@ -126,11 +147,15 @@ async def direct(
 
 async def settle(rt: Runtime, ctx: Context, release: Release, pending: Pending, conn: Connection) -> None:
     """Judges a write by what only now can be told. Raises Refused like `write`."""
+    plan, request = pending.plan, pending.request
+    acknowledged = request.acknowledged
     try:
-        await judge(rt, ctx, release, pending.plan, pending.key, pending.ids, pending.olds, conn)
+        text = await judge(rt, ctx, release, plan, pending.key, pending.ids, pending.olds, acknowledged, conn)
+        for row, faults in _notices(release, plan, text, ctx.locale).items():
+            pending.notices.setdefault(row, []).extend(faults)
     except Violations as violations:
-        found = await _refused(rt, ctx, release, pending.plan, pending.request, pending.ids, violations.rows)
-        if found.code == "record.invalid" and pending.places:
+        found = await _refused(rt, ctx, release, plan, request, pending.ids, violations.rows)
+        if found.code in INVALID and pending.places:
             found = invalid([replace(fault, row=pending.places[fault.row or 0]) for fault in found.faults])
         raise found from violations
 
@@ -145,7 +170,7 @@ async def settle_all(
             async with atomic(conn):
                 await settle(rt, ctx, release, pending, conn)
         except Refused as refused:
-            if refused.code != "record.invalid":
+            if refused.code not in INVALID:
                 raise
             faults += refused.faults
     return faults
@@ -164,20 +189,17 @@ async def _by_fields(
         versions: dict[UUID, int] = {}
         faults: list[Fault] = []
         done: list[Pending] = []
+        notices: list[tuple[list[int], Notices]] = []
         for members in groups.values():
-            part = replace(
-                request, fields=BATCH_FIELDS, many=True, rows=tuple(request.rows[n] for n in members),
-                ids=tuple(request.ids[n] for n in members),
-                versions=tuple(request.versions[n] for n in members) if request.versions else (),
-                reasons=tuple(request.reasons[n] for n in members) if request.reasons else (),
-                done=tuple(request.done[n] for n in members) if request.done else (),
-            )
+            part = request.part(members, fields=BATCH_FIELDS, many=True)
             left: list[Pending] = []
             try:
                 async with atomic(inner):
-                    versions.update((await write(rt, ctx, release, part, inner, left)).changed)
+                    written = await write(rt, ctx, release, part, inner, left)
+                versions.update(written.changed)
+                notices.append((members, written.notices))
             except Refused as refused:
-                if refused.code != "record.invalid":
+                if refused.code not in INVALID:
                     raise
                 faults += (replace(f, row=members[f.row or 0]) for f in refused.faults)
             done += (replace(pending, places=tuple(members)) for pending in left)
@@ -189,7 +211,8 @@ async def _by_fields(
             raise invalid(sorted(faults, key=lambda fault: fault.row or 0))
         changed = [(id_, versions[id_]) for id_ in request.ids]
         body = msgspec.json.encode([{"id": id_, "version": version} for id_, version in changed]).decode()
-        return Written(body, tuple(changed))
+        told = {members[n]: found for members, noted in notices for n, found in noted.items()}
+        return Written(body, tuple(changed), told)
 
     return await work(conn) if conn else await in_transaction(rt.writes, release.role, work)
 
@@ -254,6 +277,8 @@ def _payload(
         if request.confirming:
             made["_done"] = [name for name, done in request.done[n].items() if done]
             made["_undone"] = [name for name, done in request.done[n].items() if not done]
+        if request.acknowledging:
+            made[ACKNOWLEDGED] = list(request.acknowledged[n])
         if partial:
             made["_absent"] = [columns[name] for name in partial if name not in row]
         out.append(made)
@@ -267,7 +292,7 @@ def _prepare(
     key = (
         release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
         request.historical, request.imported, request.many, request.confirming,
-        request.together,
+        request.acknowledging, request.unattended, request.together,
     )
 
     def make() -> _Prepared:
@@ -290,33 +315,35 @@ async def _run(
     plan = prepared.plan
     args = prepared.statement.arguments(ctx, (), payload=payload, depth=request.depth, batch=batch)
     text, resolve = prepared.statement.text, _field_of(release, plan)
+    notices: Notices = {}
 
-    async def steps(inner: Connection) -> execute.Answer:
+    async def steps(inner: Connection) -> Any:
         locked = await lock(rt, release, plan, ids, rows, inner)
-        if not plan.upkeep and not plan.late:
-            return await execute.fetch_json(inner, text, args, resolve)
-        (row,) = await execute.fetch_rows(inner, text, args, resolve)
+        row = await execute.fetch_row(inner, text, args, resolve)
         if plan.upkeep:
             await upkeep(rt, release, plan, row["affected"], locked, inner)
         if plan.late:
             if plan.operation == "create":
                 await lock(rt, release, plan, ids, rows, inner)
-            pending = Pending(plan, prepared.key, request, ids, row.get("olds"))
+            pending = Pending(plan, prepared.key, request, ids, row.get("olds"), notices)
             if later is None:
-                await judge(rt, ctx, release, plan, prepared.key, ids, pending.olds, inner)
+                await settle(rt, ctx, release, pending, inner)
             else:
                 later.append(pending)
-        return execute.Answer(row[0], row[1])
+        return row
 
     if conn is not None:
-        answer = await steps(conn)
+        row = await steps(conn)
     elif plan.anchors or plan.late or plan.upkeep:
-        answer = await in_transaction(rt.writes, release.role, steps)
+        row = await in_transaction(rt.writes, release.role, steps)
     else:
-        answer = await execute.write(rt.writes, release.role, text, args, resolve)
+        row = await execute.write(rt.writes, release.role, text, args, resolve)
+    body, meta = row[0], row[1]
+    for n, found in _notices(release, plan, row.get("notices"), ctx.locale).items():
+        notices[n] = [*found, *notices.get(n, ())]
     if plan.operation == "create":
-        return Written(answer.body, tuple((id_, 1) for id_ in ids))
-    return Written(answer.body, tuple(msgspec.json.decode(answer.meta or "[]", type=list[tuple[UUID, int]])))
+        return Written(body, tuple((id_, 1) for id_ in ids), notices)
+    return Written(body, tuple(msgspec.json.decode(meta or "[]", type=list[tuple[UUID, int]])), notices)
 
 
 def _field_of(release: Release, plan: WritePlan) -> Any:
@@ -352,7 +379,26 @@ def invalid(faults: Sequence[Fault]) -> Refused:
     """The refusal that tells everything that is wrong."""
     first = faults[0]
     detail = first.detail if len(faults) == 1 else f"{first.detail} (and {len(faults) - 1} more)"
-    return Refused("record.invalid", detail or CODES[first.code].title, faults=faults)
+    code = "record.warning" if all(fault.severity == "warning" for fault in faults) else "record.invalid"
+    return Refused(code, detail or CODES[first.code].title, faults=faults)
+
+
+def _notices(release: Release, plan: WritePlan, text: str | None, locale: str) -> Notices:
+    found = msgspec.json.decode(text, type=list[tuple[int, list[int]]]) if text else []
+    return {row: explain(release, plan, [(row, numbers)], locale, many=False) for row, numbers in found}
+
+
+def _with_notices(record: str, faults: Sequence[Fault]) -> str:
+    """The JSON text of a record with what is told of it."""
+    if not faults:
+        return record
+    told = msgspec.json.encode([notice_of(fault) for fault in faults]).decode()
+    return f'{record.rstrip()[:-1]}{"," if record.strip() != "{}" else ""}"_notices":{told}}}'
+
+
+def notice_of(fault: Fault) -> dict[str, Any]:
+    """What is told and refuses nothing, as answers show it."""
+    return {"rule": fault.rule, "field": fault.pointer[1:] or None, "detail": fault.detail}
 
 
 async def _unreachable(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> Refused:

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause
 
+from engine.plan.checks import ACKNOWLEDGED
 from engine.plan.planned import Image, with_image
 from engine.plan.stages import CONFIRMED, SAID
 from engine.plan.write import Choice, Column, WritePlan
@@ -47,6 +48,8 @@ def raw_rows(plan: WritePlan) -> CTE:
     fields += [column(name, COLUMN_TYPES[SYSTEM_COLUMNS[name]]) for name in given_system(plan)]
     if plan.confirming:
         fields += [column("_done", ARRAY(Text())), column("_undone", ARRAY(Text()))]
+    if plan.acknowledging:
+        fields.append(column(ACKNOWLEDGED, ARRAY(Text())))
     if plan.historical:
         fields.append(column(ENTERED, DateTime(timezone=True)))
     fields += [column(c.name, COLUMN_TYPES[c.type]) for c in plan.columns if c.given]
@@ -129,6 +132,8 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
             if c.given else of(old, c.name, COLUMN_TYPES[c.type]) for c in plan.columns
         }
     made |= system | values
+    if plan.acknowledging:
+        made[ACKNOWLEDGED] = of(raw, ACKNOWLEDGED, ARRAY(Text()))
     if plan.staged:
         made |= _beside_stage(plan, plan.staged, raw, old, values[plan.staged.column], system["created_at"])
     rows_made = select(*(value.label(name) for name, value in made.items())).select_from(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Integer,
     Select,
+    Text,
     Uuid,
     and_,
     case,
@@ -55,7 +57,8 @@ can not be told has its own number from FAILED on, and a span further for each e
 
 
 def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> Rows:
-    """Rows of (`_ord`, numbers of what is broken); a row of an update that was not found breaks MISSING."""
+    """Rows of (`_ord`, numbers of what is `broken`), with those that are `noted` and refuse nothing where there are
+    any; a row of an update that was not found breaks MISSING."""
     checks = [(n, check) for n, check in enumerate(plan.checks) if not check.late]
     trees = [tree for _, check in checks for tree in (check.holds, check.when)]
     images: dict[Image, FromClause] = {"new": new}
@@ -66,7 +69,7 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
         images["old"] = no_row(plan)
         source = new.join(images["old"], true())
     rows = frame(environment, images, plan.check_joins, trees, source=source)
-    tests = [broken_check(check, rows, n) for n, check in checks]
+    tests = [broken_check(check, rows, n) for n, check in checks if check.severity != "info"]
     references = enumerate(plan.references)
     tests += [_number(_dangling(r, plan, environment, old, new), REFERENCE + n) for n, r in references]
     tests += [_number(_taken(u, plan, new, environment.case_collation), UNIQUE + n) for n, u in enumerate(plan.uniques)]
@@ -76,17 +79,29 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
         tests += [_number(test, ATTACHED + n * len(FAULTS) + kind) for kind, test in faults]
     if old is not None and plan.operation != "restore":
         tests.append(_number(of(new, "_version", BigInteger()) != of(old, "version", BigInteger()), STALE))
-    broken = func.array_remove(integers(tests), null())
-    judged = select(of(new, "_ord", Integer()).label("_ord"), broken.label("broken")).select_from(rows.source)
+    told = [numbers(tests).label("broken"), *noted(checks, rows)]
+    judged = select(of(new, "_ord", Integer()).label("_ord"), *told).select_from(rows.source)
     if old is None:
         return judged
     present = exists().where(of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
-    missing = integers([literal(MISSING, Integer(), literal_execute=True)])
-    return union_all(judged, select(of(raw, "_ord", Integer()), missing).where(not_(present)))
+    missing = [integers([_integer(MISSING)]), *(integers([]) for _ in told[1:])]
+    return union_all(judged, select(of(raw, "_ord", Integer()), *missing).where(not_(present)))
+
+
+def numbers(tests: list[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """An array of the numbers of those tests that give one."""
+    return func.array_remove(integers(tests), null())
+
+
+def noted(checks: Iterable[tuple[int, Check]], rows: Frame) -> list[ColumnElement[Any]]:
+    """The column of what is broken and refuses nothing, where there can be such."""
+    tests = [broken_check(check, rows, n) for n, check in checks if check.severity == "info"]
+    return [numbers(tests).label("noted")] if tests else []
 
 
 def gate_of(judged: Rows) -> CTE:
-    """One row, `open`, that every write of the statement asks; where anything is broken it raises instead."""
+    """One row, `open`, that every write of the statement asks; where anything is broken it raises instead. What is
+    noted stands beside it as JSON text, `notices`, like the violations."""
     rows = judged.cte("judged")
     broken = of(rows, "broken", ARRAY(Integer()))
     found = (
@@ -94,7 +109,13 @@ def gate_of(judged: Rows) -> CTE:
         .where(func.cardinality(broken) > literal(0, Integer(), literal_execute=True)).select_from(rows)
     )
     refuse = func.fieldwright.refuse_if(found.scalar_subquery(), type_=Boolean())
-    return materialized(select(refuse.label("open")).cte("gate"))
+    columns = [refuse.label("open")]
+    if "noted" in rows.c:
+        noted_ = of(rows, "noted", ARRAY(Integer()))
+        some = func.cardinality(noted_) > literal(0, Integer(), literal_execute=True)
+        listed = select(cast(func.json_agg(func.json_build_array(of(rows, "_ord", Integer()), noted_)), Text))
+        columns.append(listed.where(some).select_from(rows).scalar_subquery().label("notices"))
+    return materialized(select(*columns).cte("gate"))
 
 
 def passed(gate: CTE) -> ColumnElement[bool]:

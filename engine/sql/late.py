@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, BigInteger, Integer, Text, Uuid, cast, column, fun
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.selectable import CTE, FromClause
 
+from engine.plan.checks import ACKNOWLEDGED
 from engine.plan.planned import Image
 from engine.plan.stages import CONFIRMED, REASON, SAID
 from engine.plan.write import WritePlan
@@ -15,12 +16,13 @@ from engine.sql.columns import COLUMN_TYPES, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.images import all_columns, materialized, no_row, with_old
 from engine.sql.joins import frame
-from engine.sql.judging import broken_check, gate_of, integers
+from engine.sql.judging import broken_check, gate_of, noted, numbers
 from engine.sql.statement import Statement, compile_statement, slot
 
 
 def late_statement(plan: WritePlan, collation: str | None) -> Statement:
-    """Judges the rows with the ids in slot `ids`, in the order of the batch; slot `olds` holds how they were, as JSON.
+    """Judges the rows with the ids in slot `ids`, in the order of the batch; slot `olds` holds how they were, as JSON,
+    slot `acks` what each acknowledges.
 
     Raises like the writing statement, by the same numbers.
     """
@@ -31,10 +33,10 @@ def late_statement(plan: WritePlan, collation: str | None) -> Statement:
     images: dict[Image, FromClause] = {"new": new, "old": old if old is not None else no_row(plan)}
     source = with_old(new, old) if old is not None else new.join(images["old"], true())
     rows = frame(Environment(plan.zone, collation), images, plan.check_joins, trees, source=source)
-    broken = func.array_remove(integers([broken_check(check, rows, n) for n, check in checks]), null())
-    judged = select(of(new, "_ord", Integer()).label("_ord"), broken.label("broken")).select_from(rows.source)
-    gate = gate_of(judged)
-    return compile_statement(select(gate.c.open).select_from(gate))
+    broken = numbers([broken_check(check, rows, n) for n, check in checks if check.severity != "info"])
+    told = [broken.label("broken"), *noted(checks, rows)]
+    gate = gate_of(select(of(new, "_ord", Integer()).label("_ord"), *told).select_from(rows.source))
+    return compile_statement(select(*gate.c).select_from(gate))
 
 
 def _written(plan: WritePlan) -> CTE:
@@ -48,6 +50,9 @@ def _written(plan: WritePlan) -> CTE:
     extra: dict[str, Any] = {REASON: Text(), CONFIRMED: ARRAY(Text()), SAID: ARRAY(Text())}
     columns = [of(rows, name, COLUMN_TYPES[type_]) for name, type_ in types.items()]
     blanks = [cast(null(), type_).label(name) for name, type_ in extra.items()]
+    if plan.acknowledging:
+        given = func.json_array_elements_text(slot("acks", JSON()).op("->")(place)).table_valued("value", name="given")
+        blanks.append(func.array(select(given.c.value).scalar_subquery(), type_=ARRAY(Text())).label(ACKNOWLEDGED))
     source = asked.join(rows, of(rows, "id", Uuid()) == asked.c.id)
     return materialized(select(place.label("_ord"), *columns, *blanks).select_from(source).cte("new"))
 

@@ -9,7 +9,8 @@
 
 It answers (body, meta): the record or the array of records as the writer may read them, and `[[id, version], ...]`
 (null for a create, whose ids the caller made and whose versions are 1). Where roll-ups are kept of such rows, a third
-text says of which records: `{object: [id, ...] | null}`, those of the old and of the new rows.
+text says of which records: `{object: [id, ...] | null}`, those of the old and of the new rows. What was noted of rows
+stands in a column `notices`, written like the violations.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def write_statement(plan: WritePlan, collation: str | None) -> Statement:
         answer = answer.add_columns(affected(plan.upkeep, old, new))
     if plan.late and old is not None:
         answer = answer.add_columns(_olds(old))
+    if plan.noting:
+        answer = answer.add_columns(of(gate, "notices", Text()).label("notices"))
     return compile_statement((answer.add_columns(queued(logged)) if plan.queued else answer).add_cte(*effects))
 
 

@@ -105,11 +105,13 @@ def _entered(body: Body) -> str:
 
 Row = tuple[str, Named, Owner, bool]
 _FIELDS_OF_OBJECT: tuple[str, ...] = (
-    "title", "rules.*.field", "unique.*.*", "unique.*.fields.*", "unique.*.fold.*", "indexes.*.*",
+    "title", "rules.*.field", "lock.except.*", "unique.*.*", "unique.*.fields.*", "unique.*.fold.*", "indexes.*.*",
 )
 PLACES: dict[str, tuple[Row, ...]] = {
     "object": (
         *((pattern, "field", itself, False) for pattern in _FIELDS_OF_OBJECT),
+        ("rules.*.except.*", "role", nothing, False),
+        ("lock.by.*", "role", nothing, False),
         ("fields.*@", "field", itself, True),
         ("fields.*.to", "object", nothing, False),
         ("fields.*.per", "field", itself, False),

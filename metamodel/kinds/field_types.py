@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from metamodel.formula.types import Kind
 
 COMMON = frozenset({"type", "label", "help"})
-WRITABLE = COMMON | {"required", "required_when", "default", "indexed"}
+KEPT = frozenset({"read_only_when", "set_once"})
+WRITABLE = COMMON | KEPT | {"required", "required_when", "default", "indexed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ FIELD_TYPES: dict[str, FieldType] = {
     "datetime": FieldType("timestamptz", "datetime", WRITABLE),
     "time": FieldType("time", "time", WRITABLE),
     "duration": FieldType("numeric", "duration", WRITABLE | {"min", "max"}),
-    "boolean": FieldType("boolean", "boolean", COMMON | {"default", "indexed"}),
+    "boolean": FieldType("boolean", "boolean", COMMON | KEPT | {"default", "indexed"}),
     "select": FieldType("text", "select", WRITABLE | {"options", "depends_on"}),
     "multi_select": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"options", "depends_on"}),
     "tags": FieldType("text[]", "list", WRITABLE - {"indexed"} | {"max", "max_length"}),

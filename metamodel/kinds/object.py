@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from metamodel.kinds.common import Formula, Text
+
+Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Field:
     help: Text
     required: bool = False
     required_when: Formula | None = None
+    read_only_when: Formula | None = None
+    set_once: bool = False
     default: Formula | None = None
     unique: bool = False
     indexed: bool = False
@@ -76,12 +81,32 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A condition that every saved record meets: `valid_when` is true, or the write is refused with `message`."""
+    """A condition that every saved record meets: `valid_when` is true, or the write is refused with `message`.
+
+    A broken warning refuses until it is acknowledged, an info is told only. `exempt` are the roles that the rule does
+    not bind. It is judged from the day `start` until the day before `end`. `edited_only`: a record that broke it before
+    is refused only when what the rule reads is changed.
+    """
 
     name: str
     valid_when: Formula
     on: tuple[str, ...]
     field: str | None
+    message: Text
+    severity: Severity = "error"
+    exempt: tuple[str, ...] = ()
+    start: date | None = None
+    end: date | None = None
+    edited_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """While `when` holds, a record is neither deleted nor changed but in the fields `open`, other than by `roles`."""
+
+    when: Formula
+    open: tuple[str, ...]
+    roles: tuple[str, ...]
     message: Text
 
 
@@ -115,3 +140,4 @@ class Object:
     rules: Mapping[str, Rule]
     unique: Mapping[str, Key]
     indexes: Mapping[str, tuple[str, ...]]
+    lock: Lock | None = None

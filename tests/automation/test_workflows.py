@@ -37,6 +37,17 @@ def with_probe(url: str, work: Callable[[Probe], Awaitable[None]]) -> None:
     asyncio.run(go())
 
 
+def test_a_warning_stands_in_the_log_and_stops_nothing(probe_url: str) -> None:
+    async def work(p: Probe) -> None:
+        source = await p.create("item", "maker", name="a", topic="created", n=950)
+        await drain(p.rt)
+        (run,) = await p.runs(source)
+        assert run["state"] == "done"
+        assert run["log"][0]["notices"] == [{"rule": "usual", "field": "value", "detail": "That is a lot"}]
+
+    with_probe(probe_url, work)
+
+
 def test_created_fires_once_where_the_condition_holds(probe_url: str) -> None:
     """The condition `when`, and the action `create` with its `values`."""
 

@@ -218,7 +218,7 @@ def test_gate_lets_pass_or_undoes_the_statement(migrated: str) -> None:
     async def go() -> None:
         pool = await open_pool(migrated, 1)
         for period, violations in enumerate((None, "[]", "null")):
-            assert (await execute.write(pool, "fw_acme", text, [violations, str(period)])).body == "200"
+            assert (await execute.write(pool, "fw_acme", text, [violations, str(period)]))[0] == "200"
         with pytest.raises(Violations) as refused:
             await execute.write(pool, "fw_acme", text, ['[{"rule": "r"}]', "refused"])
         assert refused.value.rows == [{"rule": "r"}]
@@ -235,8 +235,8 @@ def test_job_in_the_statement_of_its_cause(migrated: str) -> None:
 
     async def go() -> None:
         pool = await open_pool(migrated, 1)
-        assert (await execute.write(pool, "fw_acme", enqueue, [b"hello", "k"])).body is not None
-        assert (await execute.write(pool, "fw_acme", enqueue, [b"again", "k"])).body is None
+        assert (await execute.write(pool, "fw_acme", enqueue, [b"hello", "k"]))[0] is not None
+        assert (await execute.write(pool, "fw_acme", enqueue, [b"again", "k"]))[0] is None
         with pytest.raises(Violations):
             undone = "SELECT fieldwright.enqueue('greet', $1), fieldwright.refuse_if('[1]')"
             await execute.write(pool, "fw_acme", undone, [b"undone"])

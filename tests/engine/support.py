@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -65,6 +65,7 @@ class Yard:
         reason: str | None = None,
         historical: bool = False,
         now: datetime | None = None,
+        acknowledge: Iterable[str] = (),
         **row: Any,
     ) -> dict[str, Any]:
         done = await self.write(
@@ -76,9 +77,10 @@ class Yard:
             versions=(read_at,),
             reasons=(reason,),
             historical=historical,
+            acknowledged=(frozenset(acknowledge),),
             now=now,
         )
-        return decode(done.body) if done.body else {}
+        return decode(done.told) if done.told else {}
 
     async def write(
         self,
@@ -142,7 +144,7 @@ class Yard:
     async def faults(self, made: Any) -> set[tuple[str, str, str | None]]:
         """(code, pointer, rule) of everything that an invalid write is told."""
         refused = await self.refused(made)
-        assert refused.code == "record.invalid", refused
+        assert refused.code in ("record.invalid", "record.warning"), refused
         return {(f.code, f.pointer, f.rule) for f in refused.faults}
 
     async def codes(self, made: Any) -> set[str]:

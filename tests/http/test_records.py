@@ -179,6 +179,37 @@ def test_moves(ada: httpx2.Client) -> None:
     assert code(answer) == (404, "request.unknown")
 
 
+def test_warnings_are_acknowledged_and_notices_told(ada: httpx2.Client, bob: httpx2.Client) -> None:
+    """By header for one record, a list, an upsert and a restore; in the body of a step of a batch."""
+    sales, said, dear = "/acme/api/records/sale", {"x-acknowledge": "other, price_is_usual"}, {"name": "x", "price": 1000}
+    refused = ada.post(sales, json=dear, headers={"accept-language": "zh-CN"})
+    assert code(refused) == (409, "record.warning")
+    assert refused.json()["errors"] == [{
+        "pointer": "/price", "code": "record.warning", "detail": "金额很大", "rule": "price_is_usual",
+        "severity": "warning",
+    }]  # fmt: skip
+    made = ada.post(sales, json=dear, headers=said)
+    notice = {"rule": "few_pieces", "field": "pieces", "detail": "How many are there?"}
+    assert made.status_code == 201 and made.json()["_notices"] == [notice]
+    address, tag = made.headers["location"], made.headers["etag"]
+    assert code(ada.patch(address, json={"price": 2000}, headers={"if-match": tag})) == (409, "record.warning")
+    done = ada.patch(address, json={"price": 2000, "pieces": 1}, headers={"if-match": tag, **said})
+    assert done.status_code == 200 and "_notices" not in done.json()
+    assert ada.delete(address, headers={"if-match": "*"}).status_code == 204
+    assert code(ada.post(f"{address}/restore")) == (409, "record.warning")
+    assert ada.post(f"{address}/restore", headers=said).status_code == 200
+    assert code(ada.post(sales, json=[dear, dear])) == (409, "record.warning")
+    items = ada.post(sales, json=[dear, {**dear, "pieces": 1}], headers=said).json()["items"]
+    assert [item.get("_notices") for item in items] == [[notice], None]
+    items = ada.post(f"{sales}?each=true", json=[dear, {"name": "y"}]).json()["items"]
+    assert items[0]["errors"][0]["severity"] == "warning" and items[1]["_notices"] == [notice]
+    steps = [{"object": "sale", "create": dear, "acknowledge": ["price_is_usual"]}, {"object": "sale", "create": dear}]
+    refused = ada.post("/acme/api/batch", json={"steps": steps})
+    assert code(refused) == (409, "record.warning") and [e["row"] for e in refused.json()["errors"]] == [1]
+    (item,) = ada.post("/acme/api/batch", json={"steps": steps[:1]}).json()["items"]
+    assert item["_notices"] == [notice]
+
+
 def test_batches(ada: httpx2.Client) -> None:
     name = f"b{uuid4()}"
     rows = [{"name": name, "pieces": 1}, {"name": name, "pieces": -1}, {"name": name, "price": 1, "cost": 2}]

@@ -59,7 +59,8 @@ PACK: list[dict[str, Any]] = [
                 "on": ["create", "update"],
                 "field": "price",
                 "message": "too dear",
-            }
+            },
+            "usual": {"valid_when": "ISBLANK(pieces) OR pieces <> 600", "severity": "warning", "message": "so many?"},
         },
     },
     {

@@ -58,6 +58,14 @@ async def test_a_dry_run_reports_the_same_and_leaves_nothing(store: Store) -> No
         assert await conn.fetchval("SELECT to_regclass('pg_temp.fieldwright_staging')") is None
 
 
+async def test_warnings_are_acknowledged_by_the_mapping(store: Store) -> None:
+    columns, text = {"columns": {"sku": "sku", "pieces": "pieces"}}, "sku,pieces\na,600\nb,5\n"
+    done = await store.load(columns, text)
+    assert [(r.line, [f.code for f in r.faults]) for r in done.rejected] == [(2, ["record.warning"])]
+    done = await store.load({"mode": "upsert", "key": "sku", "acknowledge": ["usual"], **columns}, text)
+    assert (done.created, done.updated, done.rejected) == (1, 1, [])
+
+
 async def test_a_default_and_options_by_their_labels(store: Store) -> None:
     mapping = {
         "columns": {

@@ -29,6 +29,8 @@ _FIT = f"{_WRITES}test_values_that_fit_are_kept"
 _NUMBERS = f"{_WRITES}test_automatic_numbers_follow_their_format"
 _LINKED = f"{_WRITES}test_lookups_users_and_what_is_computed_from_them"
 _RULE = f"{_WRITES}test_rules_in_the_language_of_the_caller"
+_RULES = "tests/engine/test_rules.py::"
+_LOCK = f"{_RULES}test_a_locked_record_is_neither_changed_nor_deleted"
 _LABELS = f"{_DECLARED}test_labels_and_texts_are_told"
 _CHOSEN = f"{_STAGES}test_the_first_listed_move_that_is_open_to_a_role_decides"
 _UNREADABLE = f"{_ACCESS}test_an_unreadable_field_does_not_exist"
@@ -115,6 +117,7 @@ LEDGER: dict[str, str] = {
     "import.key": f"{_MAPPING}test_a_key_that_stands_twice_is_refused_with_the_earlier_line",
     "import.distinct": f"{_MAPPING}test_distinct_takes_the_first_row_for_each_value",
     "import.history": f"{_IMPORT}test_history_keeps_dates_owners_and_stages_and_says_so",
+    "import.acknowledge": f"{_IMPORT}test_warnings_are_acknowledged_by_the_mapping",
     "import.columns": f"{_MAPPING}test_columns_value_and_the_first_column_that_is_not_blank",
     **{
         f"import.columns.*.{key}": f"{_MAPPING}test_columns_value_and_the_first_column_that_is_not_blank"
@@ -137,6 +140,14 @@ LEDGER: dict[str, str] = {
     "object.fields.*.unique": f"{_WRITES}test_unique_values_and_keys",
     "object.rules": f"{_WRITES}test_rules_look_at_children_and_parents",
     **{f"object.rules.*.{path}": _RULE for path in ("field", "message", "on", "valid_when")},
+    "object.rules.*.severity": f"{_RULES}test_a_warning_refuses_until_it_is_acknowledged",
+    "object.rules.*.except": f"{_RULES}test_some_roles_are_exempt",
+    **{f"object.rules.*.{path}": f"{_RULES}test_a_rule_binds_from_one_day_until_another" for path in ("from", "until")},
+    "object.rules.*.applies_to": f"{_RULES}test_old_records_may_stay_as_they_are_until_they_are_edited",
+    "object.fields.*.read_only_when": f"{_RULES}test_a_field_is_closed_by_the_record_as_it_was",
+    "object.fields.*.set_once": f"{_RULES}test_a_value_that_is_set_once",
+    "object.lock": _LOCK,
+    **{f"object.lock.{path}": _LOCK for path in ("when", "except", "by", "message")},
     "object.fields.*.default": f"{_WRITES}test_defaults_fill_what_is_not_given",
     "object.fields.*.format": _NUMBERS,
     **{f"object.fields.*.{path}": _UNFIT for path in ("max", "min", "max_length", "scale")},

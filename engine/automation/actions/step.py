@@ -13,7 +13,7 @@ from engine.db import execute
 from engine.db.pool import Connection
 from engine.plan.request import RecordWrite
 from engine.plan.workflow import plan_values
-from engine.records.write import write
+from engine.records.write import notice_of, write
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.statement import Statement
@@ -23,7 +23,7 @@ from metamodel.kinds.common import Formula
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action of one run, within the transaction of `conn`.
+    """One action of one run, within the transaction of `conn`. Warnings do not stop it, they stand in its log.
 
     `ctx` is who writes; `asking` is who caused the event, whom formulas name `$user`. `key` is the place of the action
     among those of its release.
@@ -74,8 +74,10 @@ class Step:
         return await self._written(request, False)
 
     async def _written(self, request: RecordWrite, trusted: bool) -> dict[str, Any]:
-        request = replace(request, fields=("id",))
+        request = replace(request, fields=("id",), unattended=True)
         ctx = replace(self.ctx, actor=replace(self.ctx.actor, operator=True)) if trusted else self.ctx
         done = await write(self.rt, ctx, self.release, request, self.conn)
         record, version = done.changed[0]
-        return {"object": request.object, "record": str(record), "version": version, "fields": list(request.rows[0])}
+        log = {"object": request.object, "record": str(record), "version": version, "fields": list(request.rows[0])}
+        told = [notice_of(fault) for fault in done.notices.get(0, ())]
+        return log | ({"notices": told} if told else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from engine.http.reply import Reply, json_reply
 from engine.http.resource import Action, Resource
 from engine.http.routes.records import people_changed
 from engine.records.batch import Result, Step, write_batch
+from engine.records.write import notice_of
 
 
 class Write(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,6 +33,7 @@ class Write(msgspec.Struct, forbid_unknown_fields=True):
     key: str | None = None
     reason: str | None = None
     done: list[str] = []
+    acknowledge: list[str] = []
 
 
 class Batch(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,7 +63,8 @@ async def upsert(call: Call) -> Reply:
     wrong = [n for n, row in enumerate(rows) if not isinstance(row, dict)]
     if wrong or not rows:
         raise Refused("request.malformed", "the body is a record, or a list of records")
-    steps = [Step(object=call.object, operation="upsert", key=key, values=row) for row in rows]
+    said = call.acknowledged()
+    steps = [Step(object=call.object, operation="upsert", key=key, values=row, acknowledged=said) for row in rows]
     return await _written(call, steps, one=not isinstance(body, list))
 
 
@@ -70,7 +74,7 @@ async def _written(call: Call, steps: list[Step], *, one: bool) -> Reply:
             results = await write_batch(call.rt, call.ctx, call.release, steps, conn)
         except Refused as refused:
             if one and refused.faults:
-                faults = [Fault(f.code, f.detail, f.pointer, f.rule) for f in refused.faults]
+                faults = [replace(f, row=None) for f in refused.faults]
                 raise Refused(refused.code, refused.detail, faults=faults) from refused
             raise
         if any(step.object == "user" for step in steps):
@@ -87,7 +91,9 @@ async def _written(call: Call, steps: list[Step], *, one: bool) -> Reply:
 def _item(step: Step, result: Result) -> dict[str, Any]:
     return {
         "object": step.object, "id": result.record, "version": result.version, "created": result.created,
-    } | ({"ref": step.ref} if step.ref else {})  # fmt: skip
+    } | ({"ref": step.ref} if step.ref else {}) | (
+        {"_notices": [notice_of(fault) for fault in result.notices]} if result.notices else {}
+    )  # fmt: skip
 
 
 def _step(call: Call, n: int, given: Write) -> Step:
@@ -109,6 +115,7 @@ def _step(call: Call, n: int, given: Write) -> Step:
     return Step(
         object=given.object, operation=kind, values=values, ref=given.ref, record=record,  # type: ignore[arg-type]
         version=version, key=given.key, reason=given.reason, done=dict.fromkeys(given.done, True),
+        acknowledged=frozenset(given.acknowledge) | call.acknowledged(),
     )  # fmt: skip
 
 

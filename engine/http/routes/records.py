@@ -29,7 +29,7 @@ from engine.records.conversion import Wish, convert, preview
 from engine.records.history import history, stage_history
 from engine.records.read import read_page, read_record
 from engine.records.stages import moves
-from engine.records.write import Written
+from engine.records.write import Written, notice_of
 
 ROOT = "/{tenant}/api/records/{object}"
 NOTHING_DONE: Mapping[str, bool] = {}
@@ -63,7 +63,10 @@ async def create_records(call: Call) -> Reply:
         return await _create_list(call, body, found)
     if "each" in found:
         raise Refused("request.malformed", "with each=true the body is a list of records")
-    request = RecordWrite(object=call.object, operation="create", rows=(_row(body),), fields=_fields(found))
+    request = RecordWrite(
+        object=call.object, operation="create", rows=(_row(body),), fields=_fields(found),
+        acknowledged=(call.acknowledged(),),
+    )  # fmt: skip
 
     async def work(conn: Connection | None) -> Reply:
         written = await _write(call, request, conn)
@@ -80,7 +83,8 @@ async def _create_list(call: Call, body: list[Any], found: Mapping[str, str]) ->
     if not body:
         raise Refused("request.malformed", "the list holds no record")
     rows = tuple(_row(row, n) for n, row in enumerate(body))
-    request = RecordWrite(object=call.object, operation="create", rows=rows, many=True)
+    acknowledged = (call.acknowledged(),) * len(rows)
+    request = RecordWrite(object=call.object, operation="create", rows=rows, many=True, acknowledged=acknowledged)
     if found.get("each") == "true":
         allowed(call.rt.rights(call.ctx.actor, call.release), call.object, "create")
 
@@ -93,7 +97,7 @@ async def _create_list(call: Call, body: list[Any], found: Mapping[str, str]) ->
 
     async def work(conn: Connection | None) -> Reply:
         written = await _write(call, request, conn)
-        return Reply(f'{{"items":{written.body or "[]"}}}'.encode(), 201)
+        return Reply(f'{{"items":{written.told or "[]"}}}'.encode(), 201)
 
     return await once(call, work, obj=call.object)
 
@@ -109,7 +113,8 @@ async def change_record(call: Call) -> Reply:
 async def delete_record(call: Call) -> Reply:
     """Puts the record into the recycle bin."""
     record = call.record
-    await recycle_bin.delete(call.rt, call.ctx, call.release, call.object, record, call.if_match(record))
+    version, said = call.if_match(record), call.acknowledged()
+    await recycle_bin.delete(call.rt, call.ctx, call.release, call.object, record, version, said)
     await people_changed(call, None)
     return Reply(None, 204)
 
@@ -121,7 +126,8 @@ async def restore_record(call: Call) -> Reply:
     record = call.record
 
     async def work(conn: Connection | None) -> Reply:
-        written = await recycle_bin.restore(call.rt, call.ctx, call.release, call.object, record, conn)
+        said = call.acknowledged()
+        written = await recycle_bin.restore(call.rt, call.ctx, call.release, call.object, record, conn, said)
         await people_changed(call, conn)
         tag = _tag(call, record, written)
         if len(written.changed) == 1:
@@ -138,6 +144,7 @@ class Move(msgspec.Struct, forbid_unknown_fields=True):
     reason: str | None = None
     fields: dict[str, Any] = {}
     done: list[str] = []
+    acknowledge: list[str] = []
 
 
 async def move_record(call: Call) -> Reply:
@@ -156,7 +163,8 @@ async def move_record(call: Call) -> Reply:
     async def work(conn: Connection | None) -> Reply:
         try:
             done = dict.fromkeys(body.done, True)
-            return await _update(call, {**body.fields, name: body.to}, body.reason, None, conn, done)
+            row = {**body.fields, name: body.to}
+            return await _update(call, row, body.reason, None, conn, done, frozenset(body.acknowledge))
         except Refused as refused:
             if not refused.faults:
                 raise
@@ -199,6 +207,7 @@ class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     use: dict[str, UUID] = {}
     skip: list[str] = []
     values: dict[str, dict[str, Any]] = {}
+    acknowledge: list[str] = []
 
 
 async def convert_record(call: Call) -> Reply:
@@ -207,11 +216,16 @@ async def convert_record(call: Call) -> Reply:
     body = await call.typed(Wanted)
     version = call.if_match(call.record)
     _own_conversion(call)
-    wish = Wish(use=body.use, skip=tuple(body.skip), values=body.values)
+    acknowledged = frozenset(body.acknowledge) | call.acknowledged()
+    wish = Wish(use=body.use, skip=tuple(body.skip), values=body.values, acknowledged=acknowledged)
 
     async def work(conn: Connection | None) -> Reply:
         made = await convert(call.rt, call.ctx, call.release, call.param("name"), call.record, wish, version, conn)
-        items = [{"part": m.part, "object": m.object, "id": m.record, "created": m.created} for m in made]
+        items = [
+            {"part": m.part, "object": m.object, "id": m.record, "created": m.created}
+            | ({"_notices": [notice_of(fault) for fault in m.notices]} if m.notices else {})
+            for m in made
+        ]
         return json_reply({"items": items}, 201 if any(m.created for m in made) else 200)
 
     return await once(call, work, obj=call.object)
@@ -245,12 +259,13 @@ async def list_stages(call: Call) -> Reply:
 
 async def _update(
     call: Call, row: Mapping[str, Any], reason: str | None, fields: tuple[str, ...] | None, conn: Connection | None,
-    done: Mapping[str, bool] = NOTHING_DONE,
+    done: Mapping[str, bool] = NOTHING_DONE, acknowledged: frozenset[str] = frozenset(),
 ) -> Reply:
     record = call.record
     request = RecordWrite(
         object=call.object, operation="update", rows=(row,), ids=(record,), versions=(call.if_match(record),),
         reasons=(reason,), fields=fields, done=(done,) if done else (),
+        acknowledged=(acknowledged | call.acknowledged(),),
     )  # fmt: skip
     written = await _write(call, request, conn)
     return Reply(_body(written), 200, _tag(call, record, written))
@@ -277,15 +292,16 @@ def _tag(call: Call, record: UUID, written: Written) -> tuple[tuple[bytes, bytes
 
 
 def _body(written: Written) -> bytes:
-    if written.body is not None:
-        return written.body.encode()
-    ((record, version),) = written.changed
-    return msgspec.json.encode({"id": record, "version": version})
+    if written.body is None:
+        ((record, version),) = written.changed
+        written = replace(written, body=msgspec.json.encode({"id": record, "version": version}).decode())
+    return (written.told or "").encode()
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     if outcome and isinstance(outcome[0], UUID):
-        return {"id": outcome[0], "version": outcome[1]}
+        told = {"id": outcome[0], "version": outcome[1]}
+        return told | ({"_notices": [notice_of(fault) for fault in outcome[2]]} if len(outcome) > 2 else {})
     return {"errors": [error_of(fault) for fault in outcome if isinstance(fault, Fault)]}
 
 
