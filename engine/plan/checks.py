@@ -13,7 +13,7 @@ from engine.plan.request import RecordWrite
 from metamodel.formula.typed import Call, Field, Literal, Node, System
 from metamodel.formula.types import BOOLEAN, DATE, Type
 from metamodel.kinds.common import Formula, Text
-from metamodel.kinds.composites import COMPOSITES, Composite
+from metamodel.kinds.composites import COMPOSITES, Composite, parts
 from metamodel.kinds.object import Object, Rule, Severity
 
 NEVER_BLANK = ("boolean", "stage")
@@ -97,7 +97,8 @@ class _Judged:
 
     def locked(self) -> Iterator[Check]:
         lock, confirming = self.declared.lock, self.request.confirming
-        closed = sorted(self.given - set(lock.open)) if lock else []
+        fields = [self.declared.fields[name] for name in sorted(self.given)]
+        closed = [f.name for f in fields if lock and not f.formula and not {f.name, f.whole} & set(lock.open)]
         changes = self.request.operation == "update" and (closed or confirming)
         if lock is None or not self.bound(lock.roles) or not (changes or self.request.operation == "delete"):
             return
@@ -107,7 +108,10 @@ class _Judged:
         yield Check("record.locked", None, None, lock.message, free)
 
     def same(self, name: str) -> Node:
-        return same(self.field(name), self.field(name, "old"))
+        """Where a field, with its parts, is as it was."""
+        fields = self.declared.fields
+        stored = [f.name for f in (fields[name], *parts(fields, name)) if not f.formula] or [name]
+        return all_of(*(same(self.field(part), self.field(part, "old")) for part in stored))
 
     def was_not(self, formula: Formula) -> Node:
         return negated(with_image(self.tree(formula), "old"))

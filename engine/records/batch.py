@@ -21,7 +21,8 @@ from engine.plan.access import allowed
 from engine.plan.request import RecordWrite
 from engine.records.bin import delete_within
 from engine.records.lookup import ids_by_key
-from engine.records.write import BATCH_FIELDS, INVALID, Notices, Pending, invalid, settle_all, write
+from engine.records.notices import Notices
+from engine.records.write import BATCH_FIELDS, INVALID, Pending, invalid, settle_all, write
 from engine.release.release import Release
 from engine.runtime import Runtime
 

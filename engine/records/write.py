@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,7 @@ from engine.plan.structured import ENCODER
 from engine.plan.values import Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
 from engine.records.anchors import judge, lock
+from engine.records.notices import Notices, with_notices
 from engine.records.read import read_record
 from engine.records.rollups import upkeep
 from engine.records.violations import explain
@@ -46,9 +47,6 @@ INVALID = ("record.invalid", "record.warning")
 HISTORICAL_DOOR = "historical import"
 
 
-Notices: TypeAlias = "dict[int, list[Fault]]"
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
     """`body` is the answer as JSON text (None: the writer may not read the result); `changed` holds (id, version).
@@ -63,12 +61,7 @@ class Written:
     @property
     def told(self) -> str | None:
         """The body with the notices of each record in it."""
-        if not self.notices or self.body is None:
-            return self.body
-        if not self.body.startswith("["):
-            return _with_notices(self.body, self.notices[0])
-        rows = enumerate(msgspec.json.decode(self.body, type=list[msgspec.Raw]))
-        return f"[{','.join(_with_notices(bytes(row).decode(), self.notices.get(n, ())) for n, row in rows)}]"
+        return self.body if self.body is None else with_notices(self.body, self.notices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,19 +379,6 @@ def invalid(faults: Sequence[Fault]) -> Refused:
 def _notices(release: Release, plan: WritePlan, text: str | None, locale: str) -> Notices:
     found = msgspec.json.decode(text, type=list[tuple[int, list[int]]]) if text else []
     return {row: explain(release, plan, [(row, numbers)], locale, many=False) for row, numbers in found}
-
-
-def _with_notices(record: str, faults: Sequence[Fault]) -> str:
-    """The JSON text of a record with what is told of it."""
-    if not faults:
-        return record
-    told = msgspec.json.encode([notice_of(fault) for fault in faults]).decode()
-    return f'{record.rstrip()[:-1]}{"," if record.strip() != "{}" else ""}"_notices":{told}}}'
-
-
-def notice_of(fault: Fault) -> dict[str, Any]:
-    """What is told and refuses nothing, as answers show it."""
-    return {"rule": fault.rule, "field": fault.pointer[1:] or None, "detail": fault.detail}
 
 
 async def _unreachable(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> Refused:

@@ -14,7 +14,7 @@ from tests.engine.support import Yard
 
 async def numbers(yard: Yard, field: str, **equals: str) -> list[str]:
     where = " AND ".join(f'{name} = "{value}"' for name, value in equals.items())
-    found = await yard.listed("docket", fields=(field,), **({"where": where} if where else {}))
+    found = await yard.listed("receipt", fields=(field,), **({"where": where} if where else {}))
     return sorted(row[field] for row in found)
 
 
@@ -29,9 +29,9 @@ async def test_gapless_numbers_of_many_writers(yard: Yard) -> None:
             try:
                 if n % 5 == 4:
                     async with transaction(yard.rt.writes, yard.release.role) as conn:
-                        await yard.write("docket", "create", rows=({"amount": 1, "town": "many"},), conn=conn)
+                        await yard.write("receipt", "create", rows=({"amount": 1, "town": "many"},), conn=conn)
                         raise ZeroDivisionError
-                made += len(await yard.many("docket", rows))
+                made += len(await yard.many("receipt", rows))
             except (Refused, ZeroDivisionError):
                 pass
         return made
@@ -43,8 +43,8 @@ async def test_gapless_numbers_of_many_writers(yard: Yard) -> None:
 
 
 async def test_rows_of_a_batch_are_counted_in_their_order(yard: Yard) -> None:
-    made = await yard.many("docket", [{"amount": n, "town": "order"} for n in (3, 1, 2)])
-    own = [(await yard.get("docket", record, None, "own"))["own"] for record in made]
+    made = await yard.many("receipt", [{"amount": n, "town": "order"} for n in (3, 1, 2)])
+    own = [(await yard.get("receipt", record, None, "own"))["own"] for record in made]
     assert own == ["order-01", "order-02", "order-03"]
 
 
@@ -53,8 +53,8 @@ async def test_numbers_begin_again(yard: Yard) -> None:
 
     async def at(*when: int) -> Any:
         now = datetime(*when, tzinfo=UTC)  # type: ignore[arg-type]
-        done = await yard.write("docket", "create", rows=({"town": "again"},), now=now)
-        return (await yard.get("docket", done.changed[0][0], None, "monthly"))["monthly"]
+        done = await yard.write("receipt", "create", rows=({"town": "again"},), now=now)
+        return (await yard.get("receipt", done.changed[0][0], None, "monthly"))["monthly"]
 
     assert [await at(2031, 1, 31, 23, 59), await at(2031, 1, 5), await at(2031, 2, 1)] == [
         "3101-001", "3101-002", "3102-001",
@@ -64,17 +64,17 @@ async def test_numbers_begin_again(yard: Yard) -> None:
 async def test_values_are_counted_apart(yard: Yard) -> None:
     """`per: town`, also where the town is a default."""
     rows = [{"town": "Ulm"}, {"town": "Bonn"}, {"town": "Ulm"}, {}]
-    made = await yard.many("docket", rows)
-    own = [(await yard.get("docket", record, None, "own"))["own"] for record in made]
+    made = await yard.many("receipt", rows)
+    own = [(await yard.get("receipt", record, None, "own"))["own"] for record in made]
     assert own[:3] == ["Ulm-01", "Bonn-01", "Ulm-02"] and own[3].startswith("X-")
 
 
 async def test_numbers_stay_with_their_records(yard: Yard) -> None:
-    record = await yard.create("docket", town="stay")
-    number = (await yard.get("docket", record, None, "number"))["number"]
-    await yard.delete("docket", record)
-    await yard.create("docket", town="stay")
-    await yard.restore("docket", record)
-    assert (await yard.get("docket", record, None, "number"))["number"] == number
-    refused = await yard.codes(yard.update("docket", record, number="R-1"))
+    record = await yard.create("receipt", town="stay")
+    number = (await yard.get("receipt", record, None, "number"))["number"]
+    await yard.delete("receipt", record)
+    await yard.create("receipt", town="stay")
+    await yard.restore("receipt", record)
+    assert (await yard.get("receipt", record, None, "number"))["number"] == number
+    refused = await yard.codes(yard.update("receipt", record, number="R-1"))
     assert refused == {"record.field_read_only"} and isinstance(record, UUID)

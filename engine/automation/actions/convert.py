@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.automation.actions.step import Step
 from engine.records.conversion import convert
-from engine.records.write import notice_of
+from engine.records.notices import notice_of
 from metamodel.kinds.workflow import Convert
 
 

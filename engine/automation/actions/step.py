@@ -13,7 +13,8 @@ from engine.db import execute
 from engine.db.pool import Connection
 from engine.plan.request import RecordWrite
 from engine.plan.workflow import plan_values
-from engine.records.write import notice_of, write
+from engine.records.notices import notice_of
+from engine.records.write import write
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.statement import Statement

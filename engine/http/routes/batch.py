@@ -16,7 +16,7 @@ from engine.http.reply import Reply, json_reply
 from engine.http.resource import Action, Resource
 from engine.http.routes.records import people_changed
 from engine.records.batch import Result, Step, write_batch
-from engine.records.write import notice_of
+from engine.records.notices import notice_of
 
 
 class Write(msgspec.Struct, forbid_unknown_fields=True):

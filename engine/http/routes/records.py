@@ -27,9 +27,10 @@ from engine.records import write as writes
 from engine.records.bulk import Outcome, write_each
 from engine.records.conversion import Wish, convert, preview
 from engine.records.history import history, stage_history
+from engine.records.notices import notice_of
 from engine.records.read import read_page, read_record
 from engine.records.stages import moves
-from engine.records.write import Written, notice_of
+from engine.records.write import Written
 
 ROOT = "/{tenant}/api/records/{object}"
 NOTHING_DONE: Mapping[str, bool] = {}
