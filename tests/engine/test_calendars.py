@@ -76,10 +76,10 @@ async def test_the_calendar_of_the_settings_counts_where_none_is_named(database_
 
 async def test_the_calendar_may_be_changed_on_live_data(database_url: str, tmp_path: Path) -> None:
     formulas = {"days": "NETWORKDAYS(begun, ended)"}
-    first, _ = await values(database_url, pack(tmp_path, [OFFICE], **formulas), "changing", calendar="office")
+    first, _ = await values(database_url, pack(tmp_path, [OFFICE], **formulas), "calendar_changing", calendar="office")
     changed = {**OFFICE, "holidays": {"2026-10-01": "Free"}}
-    again, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "changing", calendar="office")
-    other, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "changing", calendar="other")
+    again, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "calendar_changing", calendar="office")
+    other, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "calendar_changing", calendar="other")
     assert [row["days"] for row in (first, again, other)] == [8, 7, 8]
 
 
