@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from engine.base.clock import Clock
 from engine.base.context import Actor
 from engine.base.errors import Refused
 from engine.base.limits import COMPILED_STATEMENTS
@@ -67,6 +68,7 @@ class Runtime:
     listener: Listener
     collation: str | None
     secret: bytes = field(repr=False)
+    clock: Clock = field(default_factory=Clock)
     statements: Cache = field(default_factory=Cache)
     prepared: Cache = field(default_factory=Cache)
     credentials: Cache = field(default_factory=Cache)

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 import yaml
 
+from engine.base.clock import Clock
 from engine.base.context import OPERATOR, Actor, Context
 from engine.base.errors import Refused
 from engine.base.settings import Settings
@@ -63,7 +64,8 @@ def load_with_settings(folder: Path, name: str, packs: Mapping[str, str], **sett
 
 
 def context(release: Release, actor: Actor = OPERATOR, **more: Any) -> Context:
-    return Context(actor, release.tenant, time_zone=release.model.settings.time_zone, **more)
+    zone = release.model.settings.time_zone
+    return Context(actor, release.tenant, **{"now": Clock().now(), "time_zone": zone, **more})
 
 
 async def create(

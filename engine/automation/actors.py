@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from engine.base.context import OPERATOR, SYSTEM_USER, Actor, Context
@@ -20,11 +21,11 @@ INITIATOR = "initiator"
 DOOR = "workflow"
 
 
-def context(release: Release, actor: Actor, request_id: str) -> Context:
+def context(release: Release, actor: Actor, now: datetime, request_id: str) -> Context:
     """A context of automatic work in a tenant."""
     settings = release.model.settings
     zone, locale = settings.time_zone, settings.locales[0]
-    return Context(actor, release.tenant, time_zone=zone, locale=locale, request_id=request_id, door=DOOR)
+    return Context(actor, release.tenant, now, time_zone=zone, locale=locale, request_id=request_id, door=DOOR)
 
 
 async def known(rt: Runtime, release: Release, user: UUID) -> Actor:

@@ -26,17 +26,19 @@ async def dispatch(rt: Runtime, tenant: str, events: Sequence[int]) -> int:
     """Makes a run, with its job, for each workflow that each event causes; how many are new."""
     release = await rt.store.release(tenant)
 
+    now = rt.clock.now()
+
     async def work(conn: Connection) -> int:
         fits: list[tuple[int, str]] = []
         for cause in await execute.fetch_rows(conn, runs.causes(release.schema), [list(events)]):
-            ctx = context(release, await known(rt, release, cause["actor"]), "")
+            ctx = context(release, await known(rt, release, cause["actor"]), now, "")
             for workflow in release.model.workflows.values():
                 found = await _caused(rt, conn, ctx, release, workflow, cause["events"])
                 fits += [(event, workflow.name) for event in found]
         if not fits:
             return 0
-        ids, numbers, names = new_ids(len(fits)), [event for event, _ in fits], [name for _, name in fits]
-        made: int = await conn.fetchval(runs.start(release.schema), tenant, release.number, ids, numbers, names)
+        ids, (numbers, names) = new_ids(len(fits), now.timestamp()), zip(*fits, strict=True)
+        made: int = await conn.fetchval(runs.start(release.schema), tenant, release.number, ids, numbers, names, now)
         return made
 
     return await in_transaction(rt.writes, release.role, work)

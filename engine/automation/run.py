@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,8 +43,8 @@ log = structlog.get_logger("fieldwright.automation")
 class _Try:
     """What one attempt has come to so far; kept when its transaction is undone."""
 
+    began: datetime
     attempts: int = 0
-    began: datetime = field(default_factory=lambda: datetime.now(UTC))
     roles: list[str] | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
 
@@ -55,7 +55,7 @@ async def run(rt: Runtime, tenant: str, run_id: UUID) -> str:
     Raises Refused "database.*" where the attempt could not even be noted.
     """
     release = await rt.store.release(tenant)
-    state = _Try()
+    state = _Try(rt.clock.now())
 
     async def attempt(conn: Connection) -> bool:
         rows = await execute.fetch_rows(conn, runs.claim(release.schema), [run_id])
@@ -88,7 +88,7 @@ async def _actions(
     cause = await known(rt, release, row["actor"])
     actor = await acting(conn, release, workflow, cause, row["door"], row["roles"])
     state.roles = None if actor.operator else list(actor.roles)
-    writing, asking = context(release, actor, str(run_id)), context(release, cause, str(run_id))
+    writing, asking = (context(release, who, state.began, str(run_id)) for who in (actor, cause))
     record = UUID(int=row["record"].int)
     for number, action in enumerate(workflow.actions):
         step = Step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -37,7 +37,7 @@ class Context:
 
     actor: Actor
     tenant: str
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    now: datetime
     time_zone: str = "UTC"
     locale: str = "en"
     request_id: str = field(default_factory=lambda: new_id().hex)

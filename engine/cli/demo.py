@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeAlias
 from uuid import UUID
@@ -65,14 +65,14 @@ async def _prepare(rt: Runtime, settings: Settings, seed: int, scale: float) -> 
     release = (await apply(rt, TENANT, loaded, note="demo")).release
     if known:
         return _read(file) or await _new_passwords(rt, release, story.logins(), known, file)
-    today = datetime.now(ZoneInfo(loaded.model.settings.time_zone)).date()
+    today = rt.clock.now().astimezone(ZoneInfo(loaded.model.settings.time_zone)).date()
     with progress_bar() as bar:
         task = bar.add_task("telling 18 months of sales", total=None)
         told = await tell(
             rt, release, story.story(seed, today, scale=scale),
             lambda so_far, _at: bar.update(task, completed=so_far.rows),
         )
-    await forget_jobs(rt, release, before=datetime.now(UTC) - timedelta(days=7))
+    await forget_jobs(rt, release, before=rt.clock.now() - timedelta(days=7))
     out.print(f"{told.rows:,} records written, {len(told.ids):,} created", markup=False)
     logins = [(login, role, secrets.token_urlsafe(9)) for login, role, _ in story.logins()]
     for (login, role, password), (_, _, key) in zip(logins, story.logins(), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -26,10 +26,10 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires (default: never).")] = None,
 ) -> None:
     """Make an API token; it is printed once and kept only as a hash."""
-    now = datetime.now(UTC)
-    expires = now + timedelta(days=days) if days else None
 
     async def work(rt: Runtime) -> tuple[Token, str]:
+        now = rt.clock.now()
+        expires = now + timedelta(days=days) if days else None
         release = await rt.store.release(tenant)
         user = await login_user(rt, release, login)
         return await in_transaction(

@@ -91,7 +91,7 @@ async def login_user(rt: Runtime, release: Release, login: str) -> UUID:
 
 async def user_record(rt: Runtime, release: Release, email: str, name: str | None) -> UUID:
     """The user record with that e-mail address; made with that name where there is none."""
-    ctx = Context(OPERATOR, release.tenant, time_zone=release.model.settings.time_zone, door="cli")
+    ctx = Context(OPERATOR, release.tenant, rt.clock.now(), time_zone=release.model.settings.time_zone, door="cli")
     if "user" not in release.model.objects or "email" not in release.object("user").fields:
         raise Refused("user.unknown", "the tenant has no object user with an email: it needs the pack core")
     found = (await ids_by_key(rt, ctx, release, "user", "email", [email])).get(email)

@@ -59,4 +59,5 @@ async def acting(rt: Runtime, release: Release, login: str | None, door: str = "
         if found is None or not found.active:
             raise Refused("user.unknown", f'there is no active login "{login}"')
         actor = Actor(found.user, found.roles, await attributes(rt, release, found.user))
-    return Context(actor, release.tenant, time_zone=settings.time_zone, locale=settings.locales[0], door=door)
+    zone, locale = settings.time_zone, settings.locales[0]
+    return Context(actor, release.tenant, rt.clock.now(), time_zone=zone, locale=locale, door=door)

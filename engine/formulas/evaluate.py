@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import FromClause
 
+from engine.base.clock import Clock
 from engine.base.context import OPERATOR, Context
 from engine.db.execute import fetch_rows
 from engine.db.pool import Connection
@@ -209,7 +210,7 @@ def context(now: datetime | None, timezone: str) -> Context:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidInput(f'there is no time zone "{timezone}"') from error
-    moment = now or datetime.now(UTC)
+    moment = now or Clock().now()
     try:
         moment.astimezone(zone)
         return Context(OPERATOR, "", moment.astimezone(UTC), timezone)

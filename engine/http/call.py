@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
@@ -186,7 +185,7 @@ async def call_of_reader(scope: Scope, receive: Receive, headers: dict[bytes, by
     if not colon:
         raise Refused("auth.required", "the Authorization header can not be read")
     release = service.rt.store.ready(tenant) or await service.rt.store.release(tenant)
-    made = await log_in(service.rt, service.limiter, release, login, password, peer_of(scope), datetime.now(UTC))
+    made = await log_in(service.rt, service.limiter, release, login, password, peer_of(scope), service.rt.clock.now())
     return await call_of_user(
         scope, receive, {**headers, b"authorization": b"Bearer " + made.credential.encode()}, trace
     )
@@ -213,5 +212,6 @@ async def _call(
     release = store.ready(tenant) or await store.release(tenant)
     settings = release.model.settings
     locale = choose(headers.get(b"accept-language"), settings.locales, actor.attributes.get("language"))
-    ctx = Context(actor, tenant, time_zone=settings.time_zone, locale=locale, request_id=trace.request_id)
+    now = service.rt.clock.now()
+    ctx = Context(actor, tenant, now, time_zone=settings.time_zone, locale=locale, request_id=trace.request_id)
     return Call(service, service.rt, ctx, release, scope, headers, receive, credential)

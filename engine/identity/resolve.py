@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ async def _look_up(rt: Runtime, tenant: str, credential: str, key: bytes) -> Act
     release = rt.store.ready(tenant) or await rt.store.release(tenant)
     table, more = ("_session", "") if kind == SESSION else ("_token", "AND c.revoked_at IS NULL")
     text = _FIND.format(schema=quote_name(release.schema), table=table, more=more)
-    now = datetime.now(UTC)
+    now = rt.clock.now()
     async with rt.reads.connection(release.role) as conn:
         rows = await execute.fetch_rows(conn, text, (key, now))
     if not rows:
@@ -91,7 +91,8 @@ async def attributes(rt: Runtime, release: Release, user: UUID) -> Mapping[str, 
     """
     if "user" not in release.model.objects:
         return {}
-    context = Context(Actor(user, (), operator=True), release.tenant, time_zone=release.model.settings.time_zone)
+    zone = release.model.settings.time_zone
+    context = Context(Actor(user, (), operator=True), release.tenant, rt.clock.now(), time_zone=zone)
     statement, kinds = rt.statements.get((release, "attributes"), lambda: _statement(rt, context, release))
     args = statement.arguments(context, (), id=user)
     body, _ = await execute.read(rt.reads, release.role, statement.text, args)

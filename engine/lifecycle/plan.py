@@ -116,7 +116,7 @@ async def _in_flight(
 ) -> list[Breach]:
     """The records that break processes which get another version."""
     missing = {(step.table, step.column.name) for step in steps if isinstance(step, AddColumn)}
-    before, ctx = base.identity.get("processes", {}), Context(OPERATOR, target.tenant)
+    before, ctx = base.identity.get("processes", {}), Context(OPERATOR, target.tenant, rt.clock.now())
     found: list[Breach] = []
     for name, held in target.identity["processes"].items():
         process = target.model.processes.get(name)

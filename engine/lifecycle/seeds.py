@@ -23,7 +23,7 @@ async def plant(rt: Runtime, release: Release) -> int:
 
     Raises Refused "record.reference" where a record refers to one that does not exist, or what the write door raises.
     """
-    ctx = Context(OPERATOR, release.tenant, time_zone=release.model.settings.time_zone, door="seed")
+    ctx = Context(OPERATOR, release.tenant, rt.clock.now(), time_zone=release.model.settings.time_zone, door="seed")
     planted = 0
     for seed in release.model.seeds.values():
         for record in seed.records:

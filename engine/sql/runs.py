@@ -18,12 +18,12 @@ def causes(schema: str) -> str:
 
 
 def start(schema: str) -> str:
-    """$1 tenant, $2 release number, $3 run ids, $4 events, $5 workflows: runs and a job for each that is new."""
+    """$1 tenant, $2 release, $3 run ids, $4 events, $5 workflows, $6 now: runs and a job for each that is new."""
     job = _JOB.format(tenant="$1::text", run="made.id")
     return f"""
         WITH made AS (
-            INSERT INTO "{schema}"._run (id, event, workflow, object, record, state, next_at, release)
-            SELECT f.id, f.event, f.workflow, e.object, e.record, 'queued', now(), $2
+            INSERT INTO "{schema}"._run (id, event, workflow, object, record, state, created_at, next_at, release)
+            SELECT f.id, f.event, f.workflow, e.object, e.record, 'queued', $6, now(), $2
             FROM unnest($3::uuid[], $4::bigint[], $5::text[]) AS f (id, event, workflow)
             JOIN "{schema}"._event e ON e.id = f.event
             ORDER BY f.event, f.workflow
@@ -49,7 +49,8 @@ def finish(schema: str) -> str:
     """$1 run, $2 log, $3 roles, $4 began."""
     return (
         f"UPDATE \"{schema}\"._run SET state = 'done', attempts = attempts + 1, next_at = NULL, error = NULL, "
-        "started_at = $4, finished_at = clock_timestamp(), log = $2::text::jsonb, roles = $3::text[] WHERE id = $1"
+        "started_at = $4, finished_at = $4::timestamptz + (clock_timestamp() - now()), log = $2::text::jsonb, "
+        "roles = $3::text[] WHERE id = $1"
     )
 
 
@@ -64,7 +65,7 @@ def fail(schema: str) -> str:
             UPDATE "{schema}"._run SET state = CASE WHEN $4::interval IS NULL THEN 'failed' ELSE 'waiting' END,
                 attempts = attempts + 1, next_at = now() + $4::interval, error = $5, log = $6::text::jsonb,
                 roles = $7::text[], started_at = $8,
-                finished_at = CASE WHEN $4::interval IS NULL THEN clock_timestamp() END
+                finished_at = CASE WHEN $4::interval IS NULL THEN $8::timestamptz + (clock_timestamp() - now()) END
             WHERE id = $2 AND finished_at IS NULL AND attempts = $3
             RETURNING id, attempts, state
         )

@@ -27,7 +27,7 @@ def test_workflows_of_the_sales_pack_run(new_database: Callable[[], str]) -> Non
             packs = ROOT / "tenant_configs"
             release = (await apply(rt, "acme", load(packs / "sales", packs / "core"))).release
             assert release.model.workflows
-            ctx = context(release, OPERATOR, "")
+            ctx = context(release, OPERATOR, rt.clock.now(), "")
             async with rt.writes.connection(release.role) as conn:
                 for statement in _statements(release, rt.collation):
                     assert await conn.fetch(statement.text, *statement.arguments(ctx, events=[1, 2])) == []

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from engine.base.clock import Clock
 from engine.base.context import OPERATOR, Context
 from engine.base.settings import Settings
 from engine.lifecycle.apply import apply
@@ -148,7 +149,7 @@ def compiled(rt: Runtime, release: Release) -> list[Finding]:
 
 
 def _context(release: Release) -> Context:
-    return Context(OPERATOR, release.tenant, time_zone=release.model.settings.time_zone)
+    return Context(OPERATOR, release.tenant, Clock().now(), time_zone=release.model.settings.time_zone)
 
 
 async def _timed(*works: Callable[[], Awaitable[Any]], repeats: int = REPEATS) -> list[float]:

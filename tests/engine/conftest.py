@@ -42,7 +42,7 @@ async def yard(yard_url: str) -> AsyncIterator[Yard]:
             title = {"local": "south", "other": None}.get(name, "north")
             row = {"name": name, "email": f"{name}@example.com", "title": title}
             request = RecordWrite(object="user", operation="create", rows=(row,))
-            written = await write(rt, Context(OPERATOR, TENANT), release, request)
+            written = await write(rt, Context(OPERATOR, TENANT, rt.clock.now()), release, request)
             users[name] = {"id": UUID(int=written.changed[0][0].int), "name": name, "title": title}
         yield Yard(rt, release, users)
 

@@ -54,7 +54,7 @@ async def test_formulas_count_by_a_calendar(database_url: str, tmp_path: Path) -
     formulas |= {f"w_{name}": f'WORKDAY(begun, 2, "{name}")' for name in names}
     formulas |= {f"n_{name}": f'ADDWORKTIME(seen, 4hours, "{name}")' for name in ("office", "shanghai")}
     formulas["saxon_in_november"] = 'NETWORKDAYS(@2026-11-16, @2026-11-20, "saxon")'
-    row, _ = await values(database_url, pack(tmp_path, calendars, **formulas), "calendars", time_zone="UTC")
+    row, _ = await values(database_url, pack(tmp_path, calendars, **formulas), "cal_counting", time_zone="UTC")
     days = {name: row[f"d_{name}"] for name in names}
     assert days == {"office": 8, "six_days": 10, "china": 4, "german": 8, "saxon": 8, "own": 8, "shanghai": 8}
     assert row["saxon_in_november"] == 4
@@ -65,9 +65,9 @@ async def test_formulas_count_by_a_calendar(database_url: str, tmp_path: Path) -
 async def test_the_calendar_of_the_settings_counts_where_none_is_named(database_url: str, tmp_path: Path) -> None:
     calendars = [OFFICE, {**OFFICE, "name": "china", "country": "CN", "time_zone": "Asia/Shanghai"}]
     formulas = {"days": "NETWORKDAYS(begun, ended)", "plain": "NETWORKDAYS(begun, ended, [])"}
-    without, _ = await values(database_url, pack(tmp_path / "a", calendars, **formulas), "no_calendar")
+    without, _ = await values(database_url, pack(tmp_path / "a", calendars, **formulas), "cal_none")
     chosen, told = await values(
-        database_url, pack(tmp_path / "b", calendars, **formulas, hours="HOURS(WORKTIME(seen, seen + 24hours))"), "with_calendar", calendar="china"
+        database_url, pack(tmp_path / "b", calendars, **formulas, hours="HOURS(WORKTIME(seen, seen + 24hours))"), "cal_chosen", calendar="china"
     )
     assert (without["days"], without["plain"]) == (8, 8)
     assert (chosen["days"], chosen["plain"], chosen["hours"]) == (4, 8, 0)
@@ -76,16 +76,16 @@ async def test_the_calendar_of_the_settings_counts_where_none_is_named(database_
 
 async def test_the_calendar_may_be_changed_on_live_data(database_url: str, tmp_path: Path) -> None:
     formulas = {"days": "NETWORKDAYS(begun, ended)"}
-    first, _ = await values(database_url, pack(tmp_path, [OFFICE], **formulas), "calendar_changing", calendar="office")
+    first, _ = await values(database_url, pack(tmp_path, [OFFICE], **formulas), "cal_changing", calendar="office")
     changed = {**OFFICE, "holidays": {"2026-10-01": "Free"}}
-    again, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "calendar_changing", calendar="office")
-    other, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "calendar_changing", calendar="other")
+    again, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "cal_changing", calendar="office")
+    other, _ = await values(database_url, pack(tmp_path, [changed, {**OFFICE, "name": "other"}], **formulas), "cal_changing", calendar="other")
     assert [row["days"] for row in (first, again, other)] == [8, 7, 8]
 
 
 async def test_calendars_are_told(database_url: str, tmp_path: Path) -> None:
     office = {**OFFICE, "label": {"en": "Office", "zh-CN": "办公室"}, "country": "DE", "holidays": {"2026-10-02": {"en": "Bridge"}}}
-    _, told = await values(database_url, pack(tmp_path, [office], d='NETWORKDAYS(begun, ended, "office")'), "telling")
+    _, told = await values(database_url, pack(tmp_path, [office], d='NETWORKDAYS(begun, ended, "office")'), "cal_telling")
     (found,) = told["calendars"]
     assert yaml.safe_load(json.dumps(found)) == {
         "name": "office", "label": {"en": "Office", "zh-CN": "办公室"}, "time_zone": None, "week": OFFICE["week"], "country": "DE",

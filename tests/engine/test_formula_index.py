@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from engine.base.clock import Clock
 from engine.base.context import OPERATOR, Actor, Context
 from engine.lifecycle.apply import apply
 from engine.lifecycle.plan import lines, plan
@@ -90,7 +91,7 @@ class Store:
         asked = RecordQuery(object="good", fields=("name", "price"), **{"limit": 20, **query})
         planned = plan_read(asked, rights, Names(self.release, rights), cursor and tuple(text is None for text in cursor))
         statement = read_statement(planned.plan, self.rt.collation)
-        args = statement.arguments(Context(actor, self.release.tenant), planned.behind(cursor or ()))
+        args = statement.arguments(Context(actor, self.release.tenant, Clock().now()), planned.behind(cursor or ()))
         return "\n".join(row[0] for row in await self.sql("EXPLAIN (ANALYZE, COSTS OFF) " + statement.text, *args))
 
     async def indexes(self) -> set[str]:

@@ -130,7 +130,7 @@ async def settled(rt: Runtime, folder: Path, chosen: list[dict[str, Any]]) -> tu
     users: dict[str, UUID] = {}
     for name in USERS:
         row = {"name": name, "email": f"{name}@example.com", "manager": str(users["ann"]) if name == "bob" else None}
-        operator = Context(Actor(UUID(int=0), (), operator=True), tenant)
+        operator = Context(Actor(UUID(int=0), (), operator=True), tenant, rt.clock.now())
         made = await write(rt, operator, release, RecordWrite(object="user", operation="create", rows=(row,)))
         users[name] = UUID(int=made.changed[0][0].int)
     return release, users

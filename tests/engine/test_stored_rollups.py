@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from engine.automation.worker import drain
+from engine.base.clock import Clock
 from engine.base.context import OPERATOR, Actor, Context
 from engine.plan.names import Names
 from engine.plan.read import plan_read
@@ -217,7 +218,7 @@ async def test_a_stored_and_indexed_one_sorts_and_filters_by_its_index(database_
                 None,
             )  # fmt: skip
             statement = read_statement(planned.plan, house.rt.collation)
-            args = statement.arguments(Context(OPERATOR, house.tenant), planned.values)
+            args = statement.arguments(Context(OPERATOR, house.tenant, Clock().now()), planned.values)
             explained = await house.sql("EXPLAIN " + statement.text, *args)
             text = "\n".join(line[0] for line in explained)
             assert "box__total__idx" in text and "Seq Scan on box" not in text, text

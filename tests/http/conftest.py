@@ -63,7 +63,7 @@ async def furnish(url: str, tenant: str = "acme") -> dict[str, UUID]:
         for login, roles in USERS.items():
             row = {"name": login.capitalize(), "email": f"{login}@{tenant}.example"}
             request = RecordWrite(object="user", operation="create", rows=(row,))
-            written = await write(rt, Context(OPERATOR, tenant), release, request)
+            written = await write(rt, Context(OPERATOR, tenant, rt.clock.now()), release, request)
             made[login] = written.changed[0][0]
             await create_login(rt, release, made[login], login, PASSWORD, roles)
         return made

@@ -274,7 +274,7 @@ async def test_bytes_may_lie_in_another_store(tmp_path: Path, house: House) -> N
             yield b"some"
             yield b"where"
 
-        file = await upload(rt, Context(OPERATOR, "acme"), release, "s.txt", chunks())
+        file = await upload(rt, Context(OPERATOR, "acme", rt.clock.now()), release, "s.txt", chunks())
         kept = await get(rt, key("acme", file["sha256"]))
     assert kept == (place / "acme" / file["sha256"][:2] / file["sha256"]).read_bytes() == b"somewhere"
     assert not (tmp_path / "home").exists()

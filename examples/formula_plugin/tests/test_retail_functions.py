@@ -35,7 +35,7 @@ ROWS: tuple[dict[str, Any], ...] = (
 async def _tried() -> tuple[list[Any], list[dict[str, Any]], str]:
     async with running(Settings()) as rt:
         release = (await apply(rt, "retailer", load_packs([PACK], [CORE]))).release
-        ctx = Context(OPERATOR, "retailer")
+        ctx = Context(OPERATOR, "retailer", rt.clock.now())
         wanted = RecordWrite(object="article", operation="create", rows=ROWS)
         outcomes = await write_each(rt, ctx, release, wanted)
         condition = 'retail.SEASON(since) = "summer" OR margin > 20%'
