@@ -28,6 +28,7 @@ from metamodel.kinds.workflow import (
     CreateRecord,
     Notify,
     SetFields,
+    Span,
     Trigger,
     Workflow,
 )
@@ -468,22 +469,40 @@ def _column(name: str, value: Any, at: At, path: tuple[str, ...]) -> Column:
 
 
 def workflow(name: str, data: Data, at: At) -> Workflow:
-    trigger = data["trigger"]
     return Workflow(
         name=name,
         label=text(data.get("label"), name),
-        object=data["object"],
-        trigger=Trigger(
-            event=trigger["on"],
-            fields=tuple(trigger.get("fields", ())),
-            stage=trigger.get("stage"),
-        ),
+        object=data.get("object", ""),
+        trigger=_trigger(data["trigger"]),
         when=_maybe(data.get("when"), at, ("workflow", name, "when")),
         run_as=data.get("run_as", "initiator"),
         actions=tuple(
             _action(value, at, ("workflow", name, "actions", index)) for index, value in enumerate(data["actions"])
         ),
     )
+
+
+def _trigger(data: Data) -> Trigger:
+    clock = data.get("at")
+    return Trigger(
+        event=data["on"],
+        fields=tuple(data.get("fields", ())),
+        stage=data.get("stage"),
+        cron=data.get("cron"),
+        field=data.get("field"),
+        offset=_span(data["offset"]) if "offset" in data else None,
+        at=int(clock[:2]) * 60 + int(clock[3:]) if clock else None,
+        days=data.get("days"),
+        every=days(data.get("every")),
+        calendar=data.get("calendar"),
+    )
+
+
+def _span(written: str) -> Span:
+    """`-7 days` -> seven days before; weeks are days, hours are minutes."""
+    count, unit = int(written.split()[0]), written.split()[1].rstrip("s")
+    whole, times = {"minute": ("minutes", 1), "hour": ("minutes", 60), "day": ("days", 1), "week": ("days", 7)}[unit]
+    return Span(count * times, "days" if whole == "days" else "minutes")
 
 
 def _action(data: Data, at: At, path: tuple[str | int, ...]) -> Action:

@@ -73,6 +73,8 @@ MEANING_CODES = {
     "M241": "the schema of a JSON field is not usable",
     "M235": "a calendar is not valid",
     "M240": "the days of a rule are not valid",
+    "M251": "a calendar does not exist",
+    "M252": "a trigger has to read every record",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",
 }

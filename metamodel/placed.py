@@ -119,11 +119,14 @@ def _report_tasks(model: Model) -> Iterator[Task]:
 
 def _workflow_tasks(model: Model) -> Iterator[Task]:
     for workflow in model.workflows.values():
+        old = not workflow.trigger.timed
+        if not workflow.object and workflow.trigger.event != "schedule":
+            continue  # the rule of triggers tells it
         if workflow.when:
-            yield Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=True)
+            yield Task(workflow.when, "workflow", workflow.object, BOOLEAN, old=old)
         for action in workflow.actions:
             if isinstance(action, Notify):
-                yield Task(action.user, "workflow", workflow.object, Type("reference", of="user"), old=True)
+                yield Task(action.user, "workflow", workflow.object, Type("reference", of="user"), old=old)
             elif isinstance(action, (SetFields, CreateRecord)):
                 target = action.object if isinstance(action, CreateRecord) else workflow.object
-                yield from _values(model, action.values, "workflow", workflow.object, target, old=True)
+                yield from _values(model, action.values, "workflow", workflow.object, target, old=old)

@@ -49,7 +49,7 @@ def type_formulas(model: Model, issues: Collector, places: Places = NOWHERE, *, 
         for f in owner.fields.values():
             typer.type_field(owner, f)
     for task in tasks(model):
-        if task.object in model.objects:
+        if not task.object or task.object in model.objects:
             typer.type_task(task)
     return replace(model, typed=typer.typed | typer.errors(), broken=typer.broken)
 

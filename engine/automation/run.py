@@ -18,8 +18,9 @@ import structlog
 
 from engine.automation.actions import ACTIONS
 from engine.automation.actions.step import Step
-from engine.automation.actors import acting, context, known
-from engine.base.context import Context
+from engine.automation.actors import INITIATOR, acting, context, known
+from engine.automation.timers import still_due
+from engine.base.context import SYSTEM_USER, Context
 from engine.base.errors import Fault, Refused
 from engine.base.limits import PAGE_DEFAULT, PAGE_MAX, RUN_ATTEMPTS, RUN_DEPTH, RUN_PAUSE_SECONDS
 from engine.db import execute
@@ -31,6 +32,8 @@ from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql import runs
 
+TIMER = "timer"
+"""What stands for the door of the event where there was none."""
 FINAL = frozenset({"run.loop", "run.initiator", "run.workflow", "access.denied", "object.unknown"})
 """Failures that no further attempt can mend."""
 UNNOTED = frozenset({"database.unreachable"})
@@ -82,14 +85,20 @@ async def _actions(
     workflow = release.model.workflows.get(row["workflow"])
     if workflow is None:
         raise Refused("run.workflow", f'there is no workflow "{row["workflow"]}" any more')
-    depth = row["depth"] + 1
+    record = row["record"] and UUID(int=row["record"].int)
+    if row["due"]:
+        if workflow.run_as == INITIATOR or (workflow.object or None) != row["object"]:
+            raise Refused("run.workflow", f'the workflow "{workflow.name}" is another one now')
+        if record and not await still_due(rt, conn, release, workflow, record, row["due"]):
+            state.log.append({"skipped": "the record is not due any more"})
+            return
+    depth = (row["depth"] or 0) + 1
     if depth > RUN_DEPTH:
         raise Refused("run.loop", f"this would be the {depth}th run that one change leads to; {RUN_DEPTH} are allowed")
-    cause = await known(rt, release, row["actor"])
-    actor = await acting(conn, release, workflow, cause, row["door"], row["roles"])
+    cause = await known(rt, release, row["actor"] or SYSTEM_USER)
+    actor = await acting(conn, release, workflow, cause, row["door"] or TIMER, row["roles"])
     state.roles = None if actor.operator else list(actor.roles)
     writing, asking = (context(release, who, state.began, str(run_id)) for who in (actor, cause))
-    record = UUID(int=row["record"].int)
     for number, action in enumerate(workflow.actions):
         step = Step(
             rt, conn, release, writing, asking, workflow.object, row["event"], record, depth, (workflow.name, number)

@@ -18,10 +18,11 @@ import structlog
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
 
+from engine.automation import timers
 from engine.automation.dispatch import dispatch
 from engine.automation.run import run
 from engine.base.errors import Refused
-from engine.base.limits import FILE_SWEEP_SECONDS, RUN_LEASE_SECONDS, RUN_SWEEP_SECONDS
+from engine.base.limits import FILE_SWEEP_SECONDS, RUN_LEASE_SECONDS, RUN_SWEEP_SECONDS, TIMER_SWEEP_SECONDS
 from engine.db import jobs
 from engine.db.pool import connect
 from engine.db.sqlstate import Outdated
@@ -55,7 +56,11 @@ async def work(rt: Runtime, *, stop: asyncio.Event | None = None, concurrency: i
     The caller keeps the releases current (`runtime.follow`). A lost database is waited for.
     """
     stop = stop or asyncio.Event()
-    sweeper = asyncio.gather(_sweeping(rt), _collecting(rt))
+    sweeper = asyncio.gather(
+        _again("the sweep of runs", sweep, rt, RUN_SWEEP_SECONDS),
+        _again("the sweep of timers", timers.sweep, rt, TIMER_SWEEP_SECONDS),
+        _again("the collection of unused files", collect, rt, FILE_SWEEP_SECONDS),
+    )
     try:
         while not stop.is_set():
             try:
@@ -139,22 +144,15 @@ def _handler(
     return handle
 
 
-async def _sweeping(rt: Runtime) -> None:
+async def _again(what: str, work: Callable[[Runtime], Awaitable[object]], rt: Runtime, seconds: float) -> None:
+    """Does the work every so many seconds until it is cancelled; what fails waits for the next time."""
     while True:
         try:
-            await sweep(rt)
-        except LOST as error:
-            log.warning("the sweep of runs failed", error=repr(error))
-        await asyncio.sleep(RUN_SWEEP_SECONDS)
-
-
-async def _collecting(rt: Runtime) -> None:
-    while True:
-        try:
-            await collect(rt)
-        except LOST as error:
-            log.warning("the collection of unused files failed", error=repr(error))
-        await asyncio.sleep(FILE_SWEEP_SECONDS)
+            await work(rt)
+        except Exception as error:
+            told = {} if isinstance(error, LOST) else {"exc_info": error}
+            log.warning(f"{what} failed", error=repr(error), **told)
+        await asyncio.sleep(seconds)
 
 
 async def _due(rt: Runtime) -> bool:

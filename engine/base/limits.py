@@ -42,3 +42,9 @@ RUN_DEPTH = 5
 RUN_PAUSE_SECONDS = 2.0
 RUN_LEASE_SECONDS = 5.0
 RUN_SWEEP_SECONDS = 10.0
+TIMER_SWEEP_SECONDS = 5.0
+TIMER_PAGE = 1_000
+TIMER_OVERLAP_SECONDS = 600.0
+"""How late a record may be committed for its moment to be seen: longer than any statement takes."""
+TIMER_REST_SECONDS = 60.0
+"""How long a watermark may stay behind where nothing is due."""

@@ -31,6 +31,7 @@ from engine.migrate.render import concurrent, render
 from engine.records.rollups import fill
 from engine.release.release import Release
 from engine.runtime import Runtime
+from engine.sql import runs
 from engine.tenants.directory import find, register
 from engine.tenants.store import CHANNEL, publish
 from metamodel.load import Loaded
@@ -86,6 +87,8 @@ async def _switch(rt: Runtime, base: Release | None, target: Release, note: str)
         if now != (base.number if base else None):
             raise Refused("plan.stale", "the tenant was changed since the plan was made")
         await publish(conn, target, note)
+        timed = [w.name for w in target.model.workflows.values() if w.trigger.timed]
+        await conn.execute(runs.watch(target.schema), timed, rt.clock.now())
         await notify(conn, CHANNEL, target.tenant)
     await rt.store.refresh(target.tenant)
 

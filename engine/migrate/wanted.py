@@ -140,6 +140,9 @@ def _indexes(release: Release, obj: Object, table: str, collation: str | None) -
         if columns not in seen:
             seen.add(columns)
             yield Index(index_name(table, columns, "idx"), (*columns, "id"))
+    for moment in release.moments(obj.name):
+        if (moment,) not in seen:
+            yield Index(index_name(table, (moment,), "idx"), (moment, "id"))
 
 
 def _expression_indexes(release: Release, obj: Object, table: str, collation: str | None) -> Iterator[Index]:

@@ -47,9 +47,12 @@ class TriggerPlan:
 
 @dataclass(frozen=True, slots=True)
 class ValuesPlan:
-    """Values over the record of an event; `present` are columns to answer beside them, as (key, column, type)."""
+    """Values over a record of `table` (None: over none), with `images` over the one of an event; `present` are columns
+    to answer beside them, as (key, column, type)."""
 
-    images: Images
+    zone: str
+    table: TableRef | None
+    images: Images | None
     values: tuple[Output, ...]
     present: tuple[tuple[str, str, str], ...]
     joins: tuple[Join, ...]
@@ -74,15 +77,20 @@ def plan_trigger(release: Release, workflow: Workflow) -> TriggerPlan:
     )
 
 
-def plan_values(release: Release, obj: str, values: Mapping[str, Formula], present: Iterable[str] = ()) -> ValuesPlan:
-    """The formulas of an action over a record of `obj`; `present` names fields whose values now are answered too."""
+def plan_values(
+    release: Release, obj: str, values: Mapping[str, Formula], present: Iterable[str] = (), *, event: bool = True
+) -> ValuesPlan:
+    """The formulas of an action over a record of `obj` (empty: over none), that of an event or any; `present` names
+    fields whose values now are answered too."""
     system = Names(release, None)
     outputs = tuple(Output(name, system.tree(release.model.typed[f.key], obj)) for name, f in values.items())
     kept = tuple(
         (name, release.column(obj, name), FIELD_TYPES[release.object(obj).fields[name].type].column or "")
         for name in present
     )
-    return ValuesPlan(_images(release, obj), outputs, kept, system.joins((o.tree for o in outputs), obj))
+    table, images = release.table(obj) if obj else None, _images(release, obj) if event else None
+    joins = system.joins((o.tree for o in outputs), obj)
+    return ValuesPlan(release.model.settings.time_zone, table, images, outputs, kept, joins)
 
 
 def _images(release: Release, obj: str) -> Images:

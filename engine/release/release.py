@@ -136,7 +136,18 @@ class Release:
     @cached_property
     def watched(self) -> frozenset[str]:
         """The objects whose events some workflow waits for."""
-        return frozenset(w.object for w in self.model.workflows.values())
+        return frozenset(w.object for w in self.model.workflows.values() if not w.trigger.timed)
+
+    def moments(self, obj: str) -> tuple[str, ...]:
+        """The columns of an object that timers of workflows count from."""
+        found: dict[str, None] = {}
+        for trigger in (w.trigger for w in self.model.workflows.values() if w.object == obj):
+            f = self.object(obj).fields.get(trigger.field or "modified_at")
+            if trigger.event == "limit" and (staged := self.staged(obj)):
+                found[staged.entered] = None
+            elif trigger.event in ("date", "untouched") and f and (f.formula is None or f.stored):
+                found[self.column(obj, f.name)] = None
+        return tuple(found)
 
     def stored(self, obj: str) -> tuple[Field, ...]:
         """The fields of an object that have a column, in order."""

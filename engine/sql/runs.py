@@ -33,13 +33,50 @@ def start(schema: str) -> str:
         SELECT count(fieldwright.enqueue('run', {job}, '0', {_KEY.format(run="made.id", attempts=0)})) FROM made"""
 
 
+def start_due(schema: str) -> str:
+    """$1 tenant, $2 release, $3 run ids, $4 workflow, $5 object, $6 records, $7 due moments, $8 now: runs and a job
+    for each that is new; how many."""
+    job = _JOB.format(tenant="$1::text", run="made.id")
+    return f"""
+        WITH made AS (
+            INSERT INTO "{schema}"._run (id, workflow, object, record, due, state, created_at, next_at, release)
+            SELECT f.id, $4::text, $5::text, f.record, f.due, 'queued', $8, now(), $2
+            FROM unnest($3::uuid[], $6::uuid[], $7::timestamptz[]) AS f (id, record, due)
+            ON CONFLICT (workflow, record, due) WHERE due IS NOT NULL DO NOTHING
+            RETURNING id
+        )
+        SELECT count(fieldwright.enqueue('run', {job}, '0', {_KEY.format(run="made.id", attempts=0)})) FROM made"""
+
+
+def timers(schema: str) -> str:
+    """The workflows that time causes to run, as an array; NULL for none."""
+    return f'SELECT array_agg(workflow) FROM "{schema}"._timer'
+
+
+def timer(schema: str) -> str:
+    """$1 workflow -> how far its moments have their runs, locked; no row where someone else is at it."""
+    return f'SELECT watermark, until, after FROM "{schema}"._timer WHERE workflow = $1 FOR UPDATE SKIP LOCKED'
+
+
+def turn(schema: str) -> str:
+    """$1 workflow, $2 watermark, $3 until, $4 after."""
+    return f'UPDATE "{schema}"._timer SET watermark = $2, until = $3, after = $4 WHERE workflow = $1'
+
+
+def watch(schema: str) -> str:
+    """$1 the workflows of a release that time causes to run, $2 now: new ones begin then, those gone are forgotten."""
+    return f"""
+        WITH gone AS (DELETE FROM "{schema}"._timer WHERE workflow <> ALL($1::text[]))
+        INSERT INTO "{schema}"._timer (workflow, watermark) SELECT unnest($1::text[]), $2 ON CONFLICT DO NOTHING"""
+
+
 def claim(schema: str) -> str:
     """$1 run -> what it is about, locked; no row where it is finished or someone else works on it."""
     return f"""
-        SELECT r.workflow, r.event, r.object, r.record, r.attempts, e.actor, e.depth, h.door, before.roles
+        SELECT r.workflow, r.event, r.object, r.record, r.due, r.attempts, e.actor, e.depth, h.door, before.roles
         FROM "{schema}"._run r
-        JOIN "{schema}"._event e ON e.id = r.event
-        JOIN "{schema}"._history h ON h.object = e.object AND h.record = e.record AND h.version = e.version
+        LEFT JOIN "{schema}"._event e ON e.id = r.event
+        LEFT JOIN "{schema}"._history h ON h.object = e.object AND h.record = e.record AND h.version = e.version
         LEFT JOIN "{schema}"._run before ON h.door = 'workflow' AND before.id::text = h.request_id
         WHERE r.id = $1 AND r.finished_at IS NULL
         FOR UPDATE OF r SKIP LOCKED"""
@@ -97,7 +134,7 @@ def listed(schema: str) -> str:
     """$1 state or NULL, $2 workflow or NULL, $3 limit -> the newest runs as one JSON array."""
     return f"""
         SELECT coalesce(json_agg(r), '[]')::text FROM (
-            SELECT id, workflow, object, record, state, attempts, created_at, next_at, started_at, finished_at,
+            SELECT id, workflow, object, record, due, state, attempts, created_at, next_at, started_at, finished_at,
                    error, roles, log
             FROM "{schema}"._run
             WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR workflow = $2)

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, FromClause
 
+from engine.plan.planned import Image
 from engine.plan.workflow import Images, TriggerPlan, ValuesPlan
 from engine.release.identity import entered_at
 from engine.sql import expression
@@ -44,19 +45,27 @@ def trigger_statement(plan: TriggerPlan, collation: str | None) -> Statement:
 
 
 def values_statement(plan: ValuesPlan, collation: str | None) -> Statement:
-    """The values of an action in the record of the one event in slot `events`; no row where the record is gone."""
-    old, new = _old(plan.images, _events(plan.images)), qualified(plan.images.table).alias("t")
+    """The values of an action in the record of the one event in slot `events`, else in that of slot `record`; no row
+    where the record is gone."""
+    images: dict[Image, FromClause] = {}
+    where: list[ColumnElement[bool]] = []
+    if plan.table is None:
+        images["new"] = select(cast(null(), Uuid()).label("id")).subquery("t")
+    else:
+        images["new"] = qualified(plan.table).alias("t")
+    new, source = images["new"], images["new"]
+    if plan.images is not None:
+        images["old"] = old = _old(plan.images, _events(plan.images))
+        source = _both(old, new)
+    elif plan.table is not None:
+        where = [of(new, "id", Uuid()) == slot("record", Uuid()), of(new, "deleted_at", DateTime()).is_(None)]
     rows = frame(
-        Environment(plan.images.zone, collation),
-        {"new": new, "old": old},
-        plan.joins,
-        [o.tree for o in plan.values],
-        source=_both(old, new),
+        Environment(plan.zone, collation), images, plan.joins, [o.tree for o in plan.values], source=source
     )
     columns = [expression.value(o.tree, rows.row).label(o.key) for o in plan.values]
     columns += [expression.failed(o.tree, rows.row).label(FAILED + o.key) for o in plan.values]
     columns += [of(new, column, COLUMN_TYPES[type_]).label(PRESENT + name) for name, column, type_ in plan.present]
-    return compile_statement(select(*columns).select_from(rows.source))
+    return compile_statement(select(*columns).select_from(rows.source).where(*where))
 
 
 def _events(plan: Images, trigger: TriggerPlan | None = None) -> CTE:

@@ -164,6 +164,7 @@ PLACES: dict[str, tuple[Row, ...]] = {
     "workflow": (
         ("object", "object", nothing, False),
         ("trigger.fields.*", "field", _of_workflow, False),
+        ("trigger.field", "field", _of_workflow, False),
         ("trigger.stage", "option", _entered, False),
         ("run_as", "role", nothing, False),
         ("actions.*.create", "object", nothing, False),

@@ -1,9 +1,10 @@
-"""`kind: workflow`: what happens by itself after a record was created or changed."""
+"""`kind: workflow`: what happens by itself, after a record was created or changed or when its time has come."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from metamodel.kinds.common import Formula, Text
 
@@ -41,18 +42,57 @@ class Convert:
 Action = SetFields | CreateRecord | Convert | Notify
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span before (negative) or after a moment: whole days of the calendar, or minutes."""
+
+    count: int
+    unit: Literal["days", "minutes"]
+
+
+EVENTS: Mapping[str, frozenset[str]] = {
+    "created": frozenset(),
+    "changed": frozenset({"fields"}),
+    "stage_entered": frozenset({"stage"}),
+    "schedule": frozenset({"cron", "calendar"}),
+    "date": frozenset({"field", "offset", "at", "calendar"}),
+    "untouched": frozenset({"days", "every", "calendar"}),
+    "limit": frozenset({"stage", "offset", "at"}),
+}
+"""What triggers look at beside `on`."""
+NEEDED: Mapping[str, str] = {"schedule": "cron", "date": "field", "untouched": "days"}
+"""What they can not do without."""
+TIMED = frozenset({"schedule", "date", "untouched", "limit"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """`event` is created, changed or stage_entered; `fields` narrows changed, `stage` narrows stage_entered."""
+    """What causes runs. `event` is a key of `EVENTS`, which says what each of them looks at.
+
+    `at` is a time of the day in minutes; `days` and `every` count working days where there is a `calendar`.
+    """
 
     event: str
     fields: tuple[str, ...]
     stage: str | None
+    cron: str | None = None
+    field: str | None = None
+    offset: Span | None = None
+    at: int | None = None
+    days: int | None = None
+    every: int | None = None
+    calendar: str | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether time causes the runs, and no event."""
+        return self.event in TIMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """`run_as` is `initiator` or the name of the role that the actions are written with."""
+    """`run_as` is `initiator` or the name of the role that the actions are written with; `object` is empty where a
+    schedule causes runs without a record."""
 
     name: str
     label: Text

@@ -70,6 +70,13 @@ def find_stage(process: Process, name: str, path: Path, at: Places, issues: Coll
         )
 
 
+def find_calendar(model: Model, name: str, path: Path, at: Places, issues: Collector) -> None:
+    """An issue at `path` where there is no such calendar."""
+    if name not in model.calendars and not at.gone("calendar", name):
+        hint = did_you_mean(name, model.calendars) or "declare it"
+        issues.add("M251", f'there is no calendar "{name}"', at.value(*path), hint)
+
+
 def find_role(model: Model, name: str, path: Path, at: Places, issues: Collector) -> None:
     """An issue at `path` where there is no such role."""
     if name not in model.roles and not at.gone("role", name):

@@ -18,10 +18,10 @@ CONTROL = [
     "0006_formula_finance",
     "0007_worktime",
 ]
-TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files"]
+TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files", "0005_timers"]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
-    "_counter", "_file",
+    "_counter", "_file", "_timer",
 }  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def rename(text: str, old: str, new: str) -> str:
         "object: ",
         "to: ",
         "create: ",
+        "run_as: ",
         "process: ",
         "process: " + MARK,
         "\n  ",

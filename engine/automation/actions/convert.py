@@ -12,6 +12,7 @@ from metamodel.kinds.workflow import Convert
 
 async def perform(step: Step, action: Convert) -> dict[str, Any]:
     """What was made is told part by part; a record that is converted already stays as it is."""
+    assert step.record is not None
     made = await convert(
         step.rt, step.ctx, step.release, action.conversion, step.record, conn=step.conn, depth=step.depth,
         unattended=True,

@@ -29,7 +29,9 @@ async def perform(step: Step, action: Notify) -> dict[str, Any]:
     if user is None:
         return {"action": "notify", "skipped": "the formula names nobody"}
     message = in_locale(action.message, await _language(step, user))
-    row = {"recipient": str(user), "message": message, "about_object": step.object, "about_record": str(step.record)}
+    row = {"recipient": str(user), "message": message}
+    if step.record:
+        row |= {"about_object": step.object, "about_record": str(step.record)}
     return {"action": "notify", **await step.create(OBJECT, row, trusted=True)}
 
 

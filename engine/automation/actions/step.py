@@ -27,7 +27,7 @@ class Step:
     """One action of one run, within the transaction of `conn`. Warnings do not stop it, they stand in its log.
 
     `ctx` is who writes; `asking` is who caused the event, whom formulas name `$user`. `key` is the place of the action
-    among those of its release.
+    among those of its release. A timer has no `event`, and one without an `object` no `record`.
     """
 
     rt: Runtime
@@ -36,8 +36,8 @@ class Step:
     ctx: Context
     asking: Context
     object: str
-    event: int
-    record: UUID
+    event: int | None
+    record: UUID | None
     depth: int
     key: tuple[str, int]
 
@@ -48,11 +48,13 @@ class Step:
 
         Raises Refused "run.value" with a fault for each formula that is an error in this record.
         """
-        statement: Statement = self.rt.statements.get(
-            ("values", self.release, self.key),
-            lambda: values_statement(plan_values(self.release, self.object, formulas, present), self.rt.collation),
-        )
-        args = statement.arguments(self.asking, events=[self.event])
+
+        def make() -> Statement:
+            plan = plan_values(self.release, self.object, formulas, present, event=self.event is not None)
+            return values_statement(plan, self.rt.collation)
+
+        statement = self.rt.statements.get(("values", self.release, self.key), make)
+        args = statement.arguments(self.asking, events=[self.event], record=self.record)
         rows = await execute.fetch_rows(self.conn, statement.text, args)
         if not rows:
             return None
@@ -69,6 +71,7 @@ class Step:
 
     async def update(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Changes the record that caused the run, whatever its version is now, and says what was done."""
+        assert self.record is not None
         request = RecordWrite(
             object=self.object, operation="update", rows=(row,), ids=(self.record,), versions=(None,), depth=self.depth
         )
