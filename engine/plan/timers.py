@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from itertools import count, takewhile
+from operator import ge
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -126,7 +128,7 @@ def scheduled(cron: str, zone: str, calendar: Calendar | None, since: datetime, 
     after = until.astimezone(ZoneInfo(zone)).replace(second=0, microsecond=0) + timedelta(minutes=1)
     for start in CronSim(cron, after, reverse=True):
         # Backwards the library leaves times out that come twice.
-        for found in reversed([start, *takewhile(lambda later: later.astimezone(UTC) <= until, CronSim(cron, start))]):
+        for found in reversed([start, *takewhile(partial(ge, until), CronSim(cron, start))]):
             moment = found.astimezone(UTC)
             if moment <= since:
                 return None

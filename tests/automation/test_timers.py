@@ -74,6 +74,7 @@ def berlin(text: str) -> datetime:
 
 
 async def test_untouched_for_days_then_again_and_again(database_url: str, tmp_path: Any) -> None:
+    """After so many `days`, and again after `every` further ones."""
     async with clocked(database_url, tmp_path) as p:
         manager = p.users["admin"]
         deal = await p.create("deal", name="A", manager=str(manager))
@@ -103,6 +104,7 @@ async def test_untouched_for_days_then_again_and_again(database_url: str, tmp_pa
 
 
 async def test_a_date_that_moves_takes_its_moment_with_it(database_url: str, tmp_path: Any) -> None:
+    """Seven days before the `field` by an `offset`, `at` eight o'clock; overdue counts by a `calendar`."""
     async with clocked(database_url, tmp_path) as p:
         a, b, c = [await p.create("bill", name=name, due_date="2026-03-30") for name in "ABC"]
         await p.create("bill", name="no date")
@@ -146,6 +148,7 @@ async def test_the_limit_of_a_stage(database_url: str, tmp_path: Any) -> None:
 
 
 async def test_a_schedule_is_kept_for_each_record_and_without_one(database_url: str, tmp_path: Any) -> None:
+    """By a line of `cron`."""
     async with clocked(database_url, tmp_path, berlin("2026-03-27T12:00")) as p:
         for name in "AB":
             await p.create("bill", name=name, due_date="2026-03-20")

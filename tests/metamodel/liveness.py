@@ -14,6 +14,7 @@ _CLI = "tests/cli/test_verbs.py::test_labels_and_descriptions_of_tenant_and_pack
 _MAPPING = "tests/importing/test_mapping.py::"
 _IMPORT = "tests/importing/test_import.py::"
 _RUNS = "tests/automation/test_workflows.py::"
+_TIMERS = "tests/automation/test_timers.py::"
 _ACCESS = "tests/engine/test_access.py::"
 _PROCESSES = "tests/engine/test_processes.py::"
 _CONVERSION = "tests/engine/test_conversion.py::"
@@ -257,5 +258,12 @@ LEDGER: dict[str, str] = {
     "workflow.trigger.fields": f"{_RUNS}test_changed_looks_at_its_fields_and_at_the_old_image",
     "workflow.trigger.on": f"{_RUNS}test_stage_entered_and_who_the_formulas_name",
     "workflow.trigger.stage": f"{_RUNS}test_stage_entered_and_who_the_formulas_name",
+    "workflow.trigger.at": f"{_TIMERS}test_a_date_that_moves_takes_its_moment_with_it",
+    "workflow.trigger.calendar": f"{_TIMERS}test_a_date_that_moves_takes_its_moment_with_it",
+    "workflow.trigger.cron": f"{_TIMERS}test_a_schedule_is_kept_for_each_record_and_without_one",
+    "workflow.trigger.days": f"{_TIMERS}test_untouched_for_days_then_again_and_again",
+    "workflow.trigger.every": f"{_TIMERS}test_untouched_for_days_then_again_and_again",
+    "workflow.trigger.field": f"{_TIMERS}test_a_date_that_moves_takes_its_moment_with_it",
+    "workflow.trigger.offset": f"{_TIMERS}test_a_date_that_moves_takes_its_moment_with_it",
     "workflow.when": f"{_RUNS}test_created_fires_once_where_the_condition_holds",
 }
