@@ -358,11 +358,14 @@ def _moves(data: Data, at: At, path: tuple[str | int, ...]) -> Iterator[Move]:
             reason=asked is not None,
             reasons=None if asked == "required" else asked,
             within_days=days(data.get("within")),
+            automatic=data.get("automatic", False),
+            after_days=days(data.get("after")),
         )
 
 
 def _stage(name: str, data: Data, at: At, path: tuple[str, ...]) -> Stage:
-    chance = number(data.get("probability"))
+    chance, limit = number(data.get("probability")), data.get("limit")
+    limited: Data = {"time": limit} if isinstance(limit, str) else limit or {}
     return Stage(
         name=name,
         label=text(data.get("label"), name),
@@ -370,7 +373,8 @@ def _stage(name: str, data: Data, at: At, path: tuple[str, ...]) -> Stage:
         forecast=data.get("forecast") or FORECAST[data["category"]],
         probability=chance if chance is not None else Decimal(data["category"] == "won"),
         guidance=text(data.get("guidance")),
-        limit_days=days(data.get("limit")),
+        limit_days=days(limited.get("time")),
+        limit_calendar=limited.get("calendar"),
         required=tuple(data.get("required", ())),
         read_only=tuple(data.get("read_only", ())),
         entry=_criteria(data.get("entry", {}), at, (*path, "entry")),

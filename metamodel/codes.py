@@ -75,6 +75,7 @@ MEANING_CODES = {
     "M240": "the days of a rule are not valid",
     "M251": "a calendar does not exist",
     "M252": "a trigger has to read every record",
+    "M253": "a move can not be made by itself",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",
 }

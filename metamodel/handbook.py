@@ -16,7 +16,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "object": "Records", "follows": "Followed where", "rest": "all records that follow no other process",
         "start": "Begins in", "stage": "Stage", "category": "Category", "probability": "Probability",
-        "forecast": "Forecast", "limit": "At most", "days": "{n} days", "open": "open", "won": "won", "lost": "lost",
+        "forecast": "Forecast", "limit": "At most", "days": "{n} days", "workdays": "{n} working days",
+        "automatic": "by itself", "aged": "by itself after {n} days", "open": "open", "won": "won", "lost": "lost",
         "void": "void", "omitted": "omitted", "pipeline": "pipeline", "best_case": "best case", "commit": "commit",
         "closed": "closed", "required": "Has to be filled", "read_only": "Can not be changed",
         "entry": "To enter", "exit": "Before going on", "tasks": "To do", "moves": "From here", "optional": "optional",
@@ -30,7 +31,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "zh": {
         "object": "对象", "follows": "适用条件", "rest": "其他流程未涵盖的所有记录", "start": "起始阶段",
         "stage": "阶段", "category": "类别", "probability": "赢率", "forecast": "预测类别",
-        "limit": "最长停留", "days": "{n} 天", "open": "进行中",
+        "limit": "最长停留", "days": "{n} 天", "workdays": "{n} 个工作日", "automatic": "自动",
+        "aged": "{n} 天后自动", "open": "进行中",
         "won": "赢单", "lost": "输单", "void": "作废", "omitted": "不计入", "pipeline": "漏斗",
         "best_case": "最佳情况", "commit": "承诺", "closed": "已结束", "required": "必填", "read_only": "不可修改",
         "entry": "准入条件", "exit": "准出条件", "tasks": "任务", "moves": "可推进到", "optional": "可选",
@@ -73,7 +75,8 @@ class _Page:
         yield f"| {' | '.join(heads)} |"
         yield "|" + " --- |" * len(heads)
         for stage in process.stages.values():
-            limit = say("days", n=stage.limit_days) if stage.limit_days else say("none")
+            unit = "workdays" if stage.limit_calendar else "days"
+            limit = say(unit, n=stage.limit_days) if stage.limit_days else say("none")
             chance = f"{(stage.probability * 100).normalize():f}%"
             yield f"| {self.stage(stage.name)} | {say(stage.category)} | {chance} | {say(stage.forecast)} | {limit} |"
         for stage in process.stages.values():
@@ -145,6 +148,8 @@ class _Page:
             yield self.say("reason")
         if move.within_days is not None:
             yield self.say("within", n=move.within_days)
+        if move.automatic:
+            yield self.say("aged", n=move.after_days) if move.after_days else self.say("automatic")
         if move.when:
             yield f"{self.say('when')} {self.code(move.when)}"
 

@@ -15,6 +15,7 @@ from engine.identity.resolve import attributes
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql import runs
+from metamodel.automatic_moves import PROCESS
 from metamodel.kinds.workflow import Workflow
 
 INITIATOR = "initiator"
@@ -47,6 +48,8 @@ async def acting(
     `cause` is who made the event, `door` the way in that it took, and `roles` those of the run that made it, if one
     did (None: all rights). Raises Refused "run.initiator" for a user who may not sign in any more.
     """
+    if workflow.run_as == PROCESS:
+        return OPERATOR
     if workflow.run_as != INITIATOR:
         return Actor(SYSTEM_USER, (workflow.run_as,))
     if cause.user == SYSTEM_USER:

@@ -32,7 +32,7 @@ async def dispatch(rt: Runtime, tenant: str, events: Sequence[int]) -> int:
         fits: list[tuple[int, str]] = []
         for cause in await execute.fetch_rows(conn, runs.causes(release.schema), [list(events)]):
             ctx = context(release, await known(rt, release, cause["actor"]), now, "")
-            for workflow in (w for w in release.model.workflows.values() if not w.trigger.timed):
+            for workflow in (w for w in release.workflows.values() if not w.trigger.timed):
                 found = await _caused(rt, conn, ctx, release, workflow, cause["events"])
                 fits += [(event, workflow.name) for event in found]
         if not fits:

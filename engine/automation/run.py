@@ -82,7 +82,7 @@ async def run(rt: Runtime, tenant: str, run_id: UUID) -> str:
 async def _actions(
     rt: Runtime, conn: Connection, release: Release, run_id: UUID, row: Mapping[str, Any], state: _Try
 ) -> None:
-    workflow = release.model.workflows.get(row["workflow"])
+    workflow = release.workflows.get(row["workflow"])
     if workflow is None:
         raise Refused("run.workflow", f'there is no workflow "{row["workflow"]}" any more')
     record = row["record"] and UUID(int=row["record"].int)

@@ -49,7 +49,7 @@ async def sweep(rt: Runtime) -> int:
         if names is None:
             continue
         release = await rt.store.release(tenant)
-        for workflow in release.model.workflows.values():
+        for workflow in release.workflows.values():
             if workflow.name in names and workflow.trigger.timed:
                 made += await _sweep(rt, release, workflow)
     return made
@@ -102,8 +102,8 @@ async def _due(
 ) -> Due:
     trigger = workflow.trigger
     if trigger.cron:
-        calendar, zone = plans.calendar(release, workflow), plans.zone(release, workflow)
-        moment = plans.scheduled(trigger.cron, zone, calendar, since, until)
+        named = plans.calendar(release, trigger.calendar)
+        moment = plans.scheduled(trigger.cron, plans.zone(release, named), named, since, until)
         if moment is None:
             return ()
         if not workflow.object:
@@ -165,5 +165,6 @@ def _slots(found: Sequence[Window]) -> dict[str, Any]:
     columns = (
         [window.low for window in found], [window.high for window in found], [step.count for step in steps],
         [step.stage for step in steps], [step.process for step in steps],
+        [step.calendar.name if step.calendar else None for step in steps],
     )  # fmt: skip
     return dict(zip(timers.SLOTS, columns, strict=True))

@@ -82,16 +82,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     ),
     "Moves": _object(
         "process version stage missing tasks moves", process=TEXT, version={"type": "integer"}, stage=TEXT,
-        entered_at=INSTANT_OR_NULL, missing=_ANY_LIST,
+        entered_at=INSTANT_OR_NULL, due_at=INSTANT_OR_NULL, missing=_ANY_LIST,
         tasks={"type": "array", "items": _object(
             "name label required done", name=TEXT, label=TEXT, guidance=TEXT, required={"type": "boolean"},
             done={"type": "boolean"}, confirmed={"type": "boolean"}, fill={"type": "array", "items": TEXT},
             create=TEXT_OR_NULL,
         )},
         moves={"type": "array", "items": _object(
-            "to label way allowed reason reasons blocked_by", to=TEXT, label=TEXT,
+            "to label way allowed automatic reason reasons blocked_by", to=TEXT, label=TEXT,
             way={**TEXT, "enum": ["forward", "skip", "back", "close", "reopen"]}, allowed={"type": "boolean"},
-            reason={"type": "boolean"}, reasons=_ANY_LIST, blocked_by=_ANY_LIST,
+            automatic={"type": "boolean"}, reason={"type": "boolean"}, reasons=_ANY_LIST, blocked_by=_ANY_LIST,
         )},
     ),
     "Stages": _list(

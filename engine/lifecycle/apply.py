@@ -87,7 +87,7 @@ async def _switch(rt: Runtime, base: Release | None, target: Release, note: str)
         if now != (base.number if base else None):
             raise Refused("plan.stale", "the tenant was changed since the plan was made")
         await publish(conn, target, note)
-        timed = [w.name for w in target.model.workflows.values() if w.trigger.timed]
+        timed = [w.name for w in target.workflows.values() if w.trigger.timed]
         await conn.execute(runs.watch(target.schema), timed, rt.clock.now())
         await notify(conn, CHANNEL, target.tenant)
     await rt.store.refresh(target.tenant)

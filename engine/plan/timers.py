@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import count, takewhile
@@ -18,7 +18,8 @@ from engine.release.release import Release, Staged, TableRef
 from metamodel.formula.calendar import Calendar
 from metamodel.formula.typed import Field, Node
 from metamodel.formula.types import DATETIME
-from metamodel.kinds.workflow import Span, Workflow
+from metamodel.kinds.process import Stage
+from metamodel.kinds.workflow import AGED, Span, Workflow
 from metamodel.model_schema import ModelSchema
 
 DAY = timedelta(days=1)
@@ -28,9 +29,12 @@ SHIFT = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far the due moment lies from that of the record, for records in a stage and process (None: any)."""
+    """How far the due moment lies from that of the record, for records in a stage and process (None: any). Days and
+    times are those of `zone`; with a `calendar` only what it works counts."""
 
     count: int
+    zone: str
+    calendar: Calendar | None = None
     stage: str | None = None
     process: str | None = None
 
@@ -39,17 +43,15 @@ class Step:
 class TimerPlan:
     """When a record of `table` is due: `steps` of the `unit` after its `base` (None: on schedule), at the minute `at`
     of the day where that is given, and again after each `every` further ones. `staged` is there where the
-    steps name stages. Days and times are those of `zone`; formulas are read in the tenant's, which is `home`."""
+    steps name stages. Formulas are read in the zone `home` of the tenant."""
 
     table: TableRef
     home: str
-    zone: str
     base: Node | None
     unit: str
     at: int | None
     steps: tuple[Step, ...]
     every: int | None
-    calendar: Calendar | None
     staged: Staged | None
     when: Node | None
     joins: tuple[Join, ...]
@@ -72,53 +74,65 @@ class Window:
 def plan_timer(release: Release, workflow: Workflow) -> TimerPlan:
     """The timer of a workflow whose trigger is one of time, over an object."""
     system, trigger, obj = Names(release, None), workflow.trigger, workflow.object
-    staged = release.staged(obj) if trigger.event == "limit" else None
+    staged = release.staged(obj) if trigger.event in ("limit", AGED) else None
     span = trigger.offset or Span(0, "days")
     base: Node | None = None
-    steps: tuple[Step, ...] = (Step(0),)
+    named = calendar(release, trigger.calendar)
+    step = Step(span.count, zone(release, named), named)
+    steps: tuple[Step, ...] = (step,)
     if staged:
         base = Field(DATETIME, (), obj, staged.entered)
-        steps = tuple(_limits(release, workflow, staged, span.count))
+        steps = tuple(_in_stages(release, workflow, staged, span.count))
     elif trigger.event == "untouched":
-        base, steps = system.field(obj, "modified_at"), (Step(trigger.days or 0),)
+        base, steps = system.field(obj, "modified_at"), (replace(step, count=trigger.days or 0),)
     elif trigger.field:
-        base, steps = system.field(obj, trigger.field), (Step(span.count),)
+        base = system.field(obj, trigger.field)
     when = system.tree(release.model.typed[workflow.when.key], obj) if workflow.when else None
     return TimerPlan(
         table=release.table(obj),
         home=release.model.settings.time_zone,
-        zone=zone(release, workflow),
         base=base,
         unit=span.unit,
         at=trigger.at,
         steps=steps,
         every=trigger.every,
-        calendar=calendar(release, workflow),
         staged=staged,
         when=when,
         joins=system.joins((when, base), obj),
     )
 
 
-def calendar(release: Release, workflow: Workflow) -> Calendar | None:
-    """The calendar that the trigger names."""
-    return ModelSchema(release.model).organisation.calendars.get(workflow.trigger.calendar or "")
+def calendar(release: Release, name: str | None) -> Calendar | None:
+    return ModelSchema(release.model).organisation.calendars.get(name or "")
 
 
-def zone(release: Release, workflow: Workflow) -> str:
-    """The zone of the trigger's days and times: its calendar's, else the tenant's."""
-    found = calendar(release, workflow)
-    return found.zone if found else release.model.settings.time_zone
+def zone(release: Release, named: Calendar | None) -> str:
+    """The zone of days and times: the calendar's, else the tenant's."""
+    return named.zone if named else release.model.settings.time_zone
 
 
-def _limits(release: Release, workflow: Workflow, staged: Staged, more: int) -> Iterator[Step]:
-    only = workflow.trigger.stage
+def _in_stages(release: Release, workflow: Workflow, staged: Staged, more: int) -> Iterator[Step]:
+    """One step for each stage that the trigger is about: its limit, or the days of an automatic move."""
+    trigger = workflow.trigger
     codes = release.codes(release.object(workflow.object).fields[staged.field].choice or "")
     for process in staged.processes:
         for stage in process.stages.values():
-            if stage.limit_days and only in (None, stage.name):
-                followed = process.name if staged.followed else None
-                yield Step(stage.limit_days + more, codes.get(stage.name, stage.name), followed)
+            aged = trigger.event == AGED
+            days, named = (trigger.days, None) if aged else (stage.limit_days, stage.limit_calendar)
+            if days and trigger.stage in (None, stage.name) and trigger.process in (None, process.name):
+                followed, found = process.name if staged.followed else None, calendar(release, named)
+                yield Step(days + more, zone(release, found), found, codes.get(stage.name, stage.name), followed)
+
+
+def due_at(release: Release, stage: Stage, entered: datetime) -> datetime | None:
+    """When the limit of a stage is over that was entered at a moment; None where it has none."""
+    if not stage.limit_days:
+        return None
+    found = calendar(release, stage.limit_calendar)
+    local = entered.astimezone(ZoneInfo(zone(release, found)))
+    day = local.date()
+    there = found.shifted(day, stage.limit_days) if found else day + timedelta(days=stage.limit_days)
+    return datetime.combine(there, local.time(), local.tzinfo).astimezone(UTC)
 
 
 def scheduled(cron: str, zone: str, calendar: Calendar | None, since: datetime, until: datetime) -> datetime | None:
@@ -144,11 +158,11 @@ def windows(plan: TimerPlan, since: datetime, until: datetime, oldest: datetime 
     found = [window for step in plan.steps if (window := _window(plan, step, since, until))]
     if plan.every is None or oldest is None:
         return found
-    first = plan.steps[0].count
+    first = plan.steps[0]
     for repeated in count(1):
-        step = Step(first + repeated * plan.every)
+        step = replace(first, count=first.count + repeated * plan.every)
         window = _window(plan, step, since, until)
-        if window and _instant(window.high, plan.zone) < oldest - DAY:
+        if window and _instant(window.high, step.zone) < oldest - DAY:
             return found
         if window:
             found.append(window)
@@ -159,10 +173,10 @@ def windows(plan: TimerPlan, since: datetime, until: datetime, oldest: datetime 
 
 def _window(plan: TimerPlan, step: Step, since: datetime, until: datetime) -> Window | None:
     if plan.unit == "minutes":
-        return _in_minutes(plan, step, since, until)
-    local = ZoneInfo(plan.zone)
+        return _in_minutes(step, since, until)
+    local = ZoneInfo(step.zone)
     first, last = since.astimezone(local), until.astimezone(local)
-    if plan.calendar is None:
+    if step.calendar is None:
         away = timedelta(days=step.count)
         low, high = first.date() - away, last.date() - away
         if not plan.of_days and plan.at is None:
@@ -170,13 +184,13 @@ def _window(plan: TimerPlan, step: Step, since: datetime, until: datetime) -> Wi
             early, late = first.replace(tzinfo=None) - away - SHIFT, last.replace(tzinfo=None) - away + SHIFT
             return Window(early.replace(tzinfo=local).astimezone(UTC), late.replace(tzinfo=local).astimezone(UTC), step)
     else:
-        days = _worked(plan.calendar, step.count, first.date(), last.date())
+        days = _worked(step.calendar, step.count, first.date(), last.date())
         if days is None:
             return None
         low, high = days
     if plan.of_days:
         return Window(low, high, step)
-    return Window(_instant(low, plan.zone), _instant(high + DAY, plan.zone), step)
+    return Window(_instant(low, step.zone), _instant(high + DAY, step.zone), step)
 
 
 def _worked(calendar: Calendar, steps: int, first: date, last: date) -> tuple[date, date] | None:
@@ -191,16 +205,16 @@ def _worked(calendar: Calendar, steps: int, first: date, last: date) -> tuple[da
     return (low, calendar.shifted(high, 1) - DAY) if steps > 0 else (calendar.shifted(low, -1) + DAY, high)
 
 
-def _in_minutes(plan: TimerPlan, step: Step, since: datetime, until: datetime) -> Window:
-    if plan.calendar is None:
+def _in_minutes(step: Step, since: datetime, until: datetime) -> Window:
+    if step.calendar is None:
         away = timedelta(minutes=step.count)
         return Window(since - away, until - away, step)
-    local, side = ZoneInfo(plan.calendar.zone), -1 if step.count > 0 else 1
+    local, side = ZoneInfo(step.zone), -1 if step.count > 0 else 1
     day, left = (since if side < 0 else until).astimezone(local).date(), abs(step.count)
     while left > 0:
         day += side * DAY
-        left -= sum(closes - opens for opens, closes in plan.calendar.hours(day))
-    edge = _instant(day + side * DAY, plan.calendar.zone)
+        left -= sum(closes - opens for opens, closes in step.calendar.hours(day))
+    edge = _instant(day + side * DAY, step.zone)
     return Window(min(edge, since), max(edge, until), step)
 
 

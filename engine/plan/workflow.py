@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
+from engine.plan.conditions import all_of, among, code, followed, same
 from engine.plan.names import Names
 from engine.plan.planned import Join
 from engine.plan.read import Output
-from engine.release.release import Release, TableRef
-from metamodel.formula.typed import Field, Node, walk
+from engine.release.release import Release, Staged, TableRef
+from metamodel.formula.typed import Call, Field, Literal, Node, System, walk
+from metamodel.formula.types import BOOLEAN, DATETIME, DURATION, TEXT
 from metamodel.kinds.common import Formula
 from metamodel.kinds.field_types import FIELD_TYPES
-from metamodel.kinds.workflow import Workflow
+from metamodel.kinds.workflow import AUTOMATIC, Trigger, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def plan_trigger(release: Release, workflow: Workflow) -> TriggerPlan:
     system, trigger = Names(release, None), workflow.trigger
     when = system.tree(release.model.typed[workflow.when.key], workflow.object) if workflow.when else None
     staged = release.staged(workflow.object)
+    if trigger.event == AUTOMATIC and staged:
+        when = all_of(_stands(system, workflow.object, staged, trigger), when)
     entered = None
     if trigger.event == "stage_entered" and staged:
         codes = release.codes(release.object(workflow.object).fields[staged.field].choice or "")
@@ -75,6 +80,20 @@ def plan_trigger(release: Release, workflow: Workflow) -> TriggerPlan:
         when=when,
         joins=system.joins((when,), workflow.object),
     )
+
+
+def _stands(system: Names, obj: str, staged: Staged, trigger: Trigger) -> Node:
+    """Where a record stands in the trigger's stage of its process, and for its days."""
+    tests = [among(system.field(obj, staged.field), (trigger.stage or "",))]
+    if staged.followed:
+        process = followed(staged, Field(TEXT, (), obj, staged.column))
+        tests.append(same(process, code(trigger.process or "")))
+    if trigger.days:
+        entered = Field(DATETIME, (), obj, staged.entered)
+        span = Call(DURATION, "datetimes_between", (System(DATETIME.blank(False), "now"), entered))
+        days = Literal(DURATION.blank(False), Decimal(trigger.days * 86_400))
+        tests.append(Call(BOOLEAN, ">=", (span, days)))
+    return all_of(*tests)
 
 
 def plan_values(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from engine.plan.criteria import Condition
 from engine.plan.moves import MovesPlan, part_key, plan_moves, task_key
 from engine.plan.request import RecordQuery
 from engine.plan.stages import may_move
+from engine.plan.timers import due_at
 from engine.records.read import read_record
 from engine.records.violations import explain
 from engine.release.release import Release
@@ -33,9 +35,9 @@ from metamodel.kinds.process import Move, Process
 async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> dict[str, Any]:
     """Where a record stands in its process and where it can go.
 
-    `{"process", "version", "stage", "entered_at", "missing": [fault], "tasks": [{"name", "label", "guidance",
-    "required", "done", "confirmed", "fill", "create"}], "moves": [{"to", "label", "way", "allowed", "reason": needed,
-    "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer, rule, detail`, a warning (which a move
+    `{"process", "version", "stage", "entered_at", "due_at": the end of the stage's limit, "missing": [fault],
+    "tasks": [{"name", "label", "guidance", "required", "done", "confirmed", "fill", "create"}], "moves": [{"to",
+    "label", "way", "allowed", "automatic", "reason": needed, "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer, rule, detail`, a warning (which a move
     may acknowledge) its `severity`, and, where a condition is not met, `unmet`: for each part of it that has to hold
     `{"condition", "any": [{"of", "is", "must", "be"}]}`. Every move that the process lists from the present stage is
     answered; `missing` is what the present stage asks for.
@@ -52,6 +54,8 @@ async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: U
     now, name, entered = (msgspec.json.decode(found.body)[key] for key in asked)
     process = next((p for p in staged.processes if p.name == name), staged.default)
     answer = {"process": name, "version": release.version(process.name), "stage": now, "entered_at": entered}
+    stage = process.stages.get(now)
+    answer["due_at"] = due_at(release, stage, datetime.fromisoformat(entered)) if stage and entered else None
     listed: dict[str, list[Move]] = {}
     for move in process.moves:
         if move.source == now:
@@ -129,6 +133,7 @@ class _Told:
             "label": in_locale(process.stages[target].label, self.locale),
             "way": process.way(now, target),
             "allowed": all("severity" in fault for fault in faults),
+            "automatic": any(m.automatic for m in choices),
             "reason": move.reason,
             "reasons": [{"name": o.name, "label": in_locale(o.label, self.locale)} for o in reasons if o.active],
             "blocked_by": faults,

@@ -10,9 +10,11 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from engine.release import identity
+from metamodel.automatic_moves import automatic_moves
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.process import Process, Stage
+from metamodel.kinds.workflow import AGED, Workflow
 from metamodel.load import from_data
 from metamodel.model import Model
 
@@ -134,16 +136,22 @@ class Release:
         return {name: code for process in choice.split("/") for name, code in known.get(process, {}).items()}
 
     @cached_property
+    def workflows(self) -> Mapping[str, Workflow]:
+        """All that happens by itself: the workflows that are declared, and those of automatic moves."""
+        moves = (w for process in self.model.processes.values() for w in automatic_moves(process))
+        return {**self.model.workflows, **{w.name: w for w in moves}}
+
+    @cached_property
     def watched(self) -> frozenset[str]:
         """The objects whose events some workflow waits for."""
-        return frozenset(w.object for w in self.model.workflows.values() if not w.trigger.timed)
+        return frozenset(w.object for w in self.workflows.values() if not w.trigger.timed)
 
     def moments(self, obj: str) -> tuple[str, ...]:
         """The columns of an object that timers of workflows count from."""
         found: dict[str, None] = {}
-        for trigger in (w.trigger for w in self.model.workflows.values() if w.object == obj):
+        for trigger in (w.trigger for w in self.workflows.values() if w.object == obj):
             f = self.object(obj).fields.get(trigger.field or "modified_at")
-            if trigger.event == "limit" and (staged := self.staged(obj)):
+            if trigger.event in ("limit", AGED) and (staged := self.staged(obj)):
                 found[staged.entered] = None
             elif trigger.event in ("date", "untouched") and f and (f.formula is None or f.stored):
                 found[self.column(obj, f.name)] = None

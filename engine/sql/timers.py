@@ -1,6 +1,6 @@
 """Statements of timers: the records whose moment has come, page by page in the order of their ids.
 
-w        the windows (slots `lows`, `highs`, `counts`, `stages`, `processes`): where to look, and how far away due is
+w        the windows (their slots are `SLOTS`): where to look, and how far away due is
 due      the records in them with their due moments; the index of the base serves this
 """
 
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause
 
-from engine.plan.timers import TimerPlan
+from engine.plan.timers import Step, TimerPlan
 from engine.sql import expression
 from engine.sql.columns import constant, of, qualified
 from engine.sql.expression import Environment
@@ -58,8 +58,7 @@ def due_statement(plan: TimerPlan, collation: str | None, *, one: bool = False) 
     due: ColumnElement[Any] = slot("until", INSTANT)
     if found is not None and plan.base is not None:
         base = expression.value(plan.base, rows.row)
-        steps, kind = of(found, "count", Integer()), Date() if plan.of_days else INSTANT
-        due = _due(plan, base, steps)
+        kind, due = Date() if plan.of_days else INSTANT, _due(plan, base, found)
         where += [base >= of(found, "low", kind), base <= of(found, "high", kind)]
         where += [due > slot("since", INSTANT), due <= slot("until", INSTANT)]
         if plan.staged:
@@ -92,28 +91,39 @@ def oldest_statement(plan: TimerPlan) -> Statement:
 
 def _windows(plan: TimerPlan) -> FromClause:
     kind = Date() if plan.of_days else INSTANT
-    parts = {"low": kind, "high": kind, "count": Integer(), "stage": Text(), "process": Text()}
+    parts = {"low": kind, "high": kind, "count": Integer(), "stage": Text(), "process": Text(), "calendar": Text()}
     slots = (slot(name, ARRAY(of_)) for name, of_ in zip(SLOTS, parts.values(), strict=True))
     table = func.unnest(*slots).table_valued(*(column(name, of_) for name, of_ in parts.items()), name="w")
     return table.render_derived()
 
 
-SLOTS = ("lows", "highs", "counts", "stages", "processes")
+SLOTS = ("lows", "highs", "counts", "stages", "processes", "calendars")
 
 
-def _due(plan: TimerPlan, base: ColumnElement[Any], steps: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The due moment of a base."""
+def _due(plan: TimerPlan, base: ColumnElement[Any], found: FromClause) -> ColumnElement[Any]:
+    """The due moment of a base, by the calendar of its window."""
+    steps, named = of(found, "count", Integer()), of(found, "calendar", Text())
+    ways = {step.calendar: _moved(plan, base, steps, step) for step in plan.steps}
+    if len(ways) == 1:
+        return next(iter(ways.values()))
+    cases = [(named == constant(calendar.name), due) for calendar, due in ways.items() if calendar]
+    return case(*cases, else_=ways.get(None))
+
+
+def _moved(
+    plan: TimerPlan, base: ColumnElement[Any], steps: ColumnElement[Any], step: Step
+) -> ColumnElement[Any]:
     if plan.unit == "minutes":
-        if plan.calendar is not None:
-            return worktime.later(plan.calendar, base, sql.num(steps) * sql.number(MINUTE))
+        if step.calendar is not None:
+            return worktime.later(step.calendar, base, sql.num(steps) * sql.number(MINUTE))
         return base + steps * sql.Constant("1 minute", Interval())
-    local = base if plan.of_days else func.timezone(sql.text(plan.zone), base, type_=STAMP)
+    local = base if plan.of_days else func.timezone(sql.text(step.zone), base, type_=STAMP)
     day = local if plan.of_days else cast(local, Date())
     there: ColumnElement[Any] = day.op("+", return_type=Date())(steps)
-    if plan.calendar is not None:
-        there = case((steps == sql.whole(0), day), else_=moved(workdays_of(plan.calendar), day, steps))
+    if step.calendar is not None:
+        there = case((steps == sql.whole(0), day), else_=moved(workdays_of(step.calendar), day, steps))
     if plan.at is not None or plan.of_days:
         at: ColumnElement[Any] = sql.Constant(f"{(plan.at or 0) // 60:02}:{(plan.at or 0) % 60:02}", Time())
     else:
         at = cast(local, Time())
-    return func.timezone(sql.text(plan.zone), there.op("+", return_type=STAMP)(at), type_=INSTANT)
+    return func.timezone(sql.text(step.zone), there.op("+", return_type=STAMP)(at), type_=INSTANT)

@@ -47,7 +47,7 @@ class Task:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One stage. `probability` is a ratio (10% = 0.10), `forecast` what a forecast takes its records for,
-    `limit_days` the days a record should stay at most."""
+    `limit_days` the days a record should stay at most: working days where there is a `limit_calendar`."""
 
     name: str
     label: Text
@@ -56,6 +56,7 @@ class Stage:
     probability: Decimal
     guidance: Text
     limit_days: int | None
+    limit_calendar: str | None
     required: tuple[str, ...]
     read_only: tuple[str, ...]
     entry: Mapping[str, Criterion]
@@ -67,7 +68,8 @@ class Stage:
 class Move:
     """An allowed change of stage, for those whom `by` names (roles, `$owner`, `$owner_manager`) and for whom `who` is
     true; for everybody where there is neither. `reasons` is the value set that the reason is from; `within_days` counts
-    from entering `source`."""
+    from entering `source`. An `automatic` one is also made by itself, once the record has been in `source` for
+    `after_days`."""
 
     source: str
     target: str
@@ -77,6 +79,8 @@ class Move:
     reason: bool
     reasons: str | None
     within_days: int | None
+    automatic: bool
+    after_days: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,16 @@ class Convert:
     conversion: str
 
 
-Action = SetFields | CreateRecord | Convert | Notify
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeMove:
+    """Move the record that caused the run, if it is in the stage `source`; what automatic moves of processes do."""
+
+    field: str
+    source: str
+    target: str
+
+
+Action = SetFields | CreateRecord | Convert | Notify | MakeMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +71,14 @@ EVENTS: Mapping[str, frozenset[str]] = {
 """What triggers look at beside `on`."""
 NEEDED: Mapping[str, str] = {"schedule": "cron", "date": "field", "untouched": "days"}
 """What they can not do without."""
-TIMED = frozenset({"schedule", "date", "untouched", "limit"})
+AUTOMATIC, AGED = "automatic", "aged"
+"""What triggers automatic moves, beside the events that packs name: a write of the record, and the end of its time."""
+TIMED = frozenset({"schedule", "date", "untouched", "limit", AGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """What causes runs. `event` is a key of `EVENTS`, which says what each of them looks at.
+    """What causes runs. `event` is a key of `EVENTS`, which says what each of them looks at, or one of automatic moves.
 
     `at` is a time of the day in minutes; `days` and `every` count working days where there is a `calendar`.
     """
@@ -82,6 +93,7 @@ class Trigger:
     days: int | None = None
     every: int | None = None
     calendar: str | None = None
+    process: str | None = None
 
     @property
     def timed(self) -> bool:

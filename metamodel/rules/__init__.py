@@ -9,6 +9,7 @@ from metamodel.model import Model
 from metamodel.overlay import Places
 from metamodel.rules import (
     actions,
+    automatic_moves,
     bounds,
     calendars,
     child_sets,
@@ -44,6 +45,7 @@ Rule = Callable[[Model, Places, Collector], None]
 
 RULES: tuple[Rule, ...] = (
     actions.check,
+    automatic_moves.check,
     bounds.check,
     calendars.check,
     child_sets.check,

@@ -1,17 +1,21 @@
-"""Fields that a stage requires or locks exist, and a person can write them. A task is done in one way."""
+"""Fields that a stage requires or locks exist, and a person can write them. A task is done in one way. The calendar of
+a limit exists."""
 
 from __future__ import annotations
 
 from metamodel.issues import Collector
 from metamodel.model import Model
 from metamodel.overlay import Places
-from metamodel.rules.common import Path, find_field, writable
+from metamodel.rules.common import Path, find_calendar, find_field, writable
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:
     for process in model.processes.values():
         owner = model.objects.get(process.object)
         for stage in process.stages.values() if owner else ():
+            if stage.limit_calendar:
+                limit = ("process", process.name, "stages", stage.name, "limit", "calendar")
+                find_calendar(model, stage.limit_calendar, limit, at, issues)
             for task in stage.tasks.values():
                 if task.fields and task.done_when:
                     issues.add(

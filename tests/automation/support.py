@@ -35,7 +35,7 @@ class Probe:
         return Actor(self.users[role], (role,), {"name": role, "id": self.users[role]})
 
     def context(self, role: str | None) -> Context:
-        return Context(self.actor(role) if role else OPERATOR, TENANT, self.rt.clock.now())
+        return Context(self.actor(role) if role else OPERATOR, self.release.tenant, self.rt.clock.now())
 
     async def create(self, obj: str, role: str | None = None, **row: Any) -> UUID:
         done = await write(

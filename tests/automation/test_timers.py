@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,6 +24,7 @@ from engine.base.settings import Settings
 from engine.lifecycle.apply import apply
 from engine.plan.request import RecordWrite
 from engine.plan.timers import scheduled
+from engine.records.stages import moves
 from engine.records.write import write
 from engine.runtime import running
 from metamodel.load import Loaded, load_packs, load_tenant
@@ -169,6 +171,53 @@ async def test_a_schedule_is_kept_for_each_record_and_without_one(database_url: 
         assert told[0]["due"].startswith("2026-04-06T04:00:00") and told[0]["roles"] == ["robot"]
 
 
+async def test_a_limit_counts_by_the_calendar_of_its_stage(database_url: str, tmp_path: Any) -> None:
+    """A `limit` of two working days and one of a day (`time`), of processes that name their stages alike."""
+    async with clocked(database_url, tmp_path, berlin("2026-03-06T10:00")) as p:
+        for name, rush in (("slow", False), ("rush", True)):
+            await p.create("parcel", name=name, rush=rush)
+        (record,) = await p.rows("SELECT id FROM {s}parcel WHERE name = 'slow'")
+        told = await moves(p.rt, p.context("robot"), p.release, "parcel", record["id"])
+        assert timedelta() <= told["due_at"] - berlin("2026-03-10T10:00") < timedelta(seconds=30)
+        assert await made(p, berlin("2026-03-07T09:59")) == []
+        assert await made(p, berlin("2026-03-07T10:01")) == ["Late: rush"]
+        assert await made(p, berlin("2026-03-10T09:59")) == []
+        assert await made(p, berlin("2026-03-10T10:01")) == ["Late: slow"]
+
+
+async def test_a_process_moves_records_by_itself(database_url: str, tmp_path: Any) -> None:
+    """An `automatic` move `to` the next stage, where its condition holds and the gate lets it, and `after` a time."""
+    async with clocked(database_url, tmp_path) as p:
+        async def stands(record: UUID) -> str:
+            await made(p, p.rt.clock.now() + timedelta(seconds=1))
+            (row,) = await p.rows("SELECT stage FROM {s}parcel WHERE id = $1", record)
+            return str(row["stage"])
+
+        a, b, c, rush = [await p.create("parcel", name=name, rush=name == "R") for name in "ABCR"]
+        await p.update(a, obj="parcel", weight=3)
+        assert await stands(a) == "packed"
+        for run in await p.runs(a):
+            assert (run["workflow"], run["state"]) == ("standard.packed.weighed", "done")
+        assert run["log"][0]["skipped"] == "the process does not allow it yet"
+        assert run["log"][0]["faults"][0]["rule"] == "labelled"
+        # The next write brings it on, through both moves; the history says that nobody did it.
+        await p.update(a, obj="parcel", label="A1")
+        assert await stands(a) == "sent"
+        passed = await p.rows("SELECT stage FROM {s}_stage_history WHERE record = $1 ORDER BY id", a)
+        assert [row["stage"] for row in passed] == ["packed", "weighed", "sent"]
+        await p.update(b, obj="parcel", label="B1", weight=40)
+        assert await stands(b) == "weighed"
+        told = await moves(p.rt, p.context("robot"), p.release, "parcel", b)
+        assert [(m["to"], m["automatic"], m["allowed"]) for m in told["moves"]] == [("sent", True, False), ("lost", True, False)]
+        # After ten days the others are lost, unless they have what the move asks for or follow another process.
+        at(p, p.rt.clock.now() + timedelta(days=9, hours=23))
+        assert await stands(c) == "packed"
+        at(p, p.rt.clock.now() + timedelta(hours=2))
+        assert [await stands(record) for record in (b, c, rush)] == ["weighed", "lost", "packed"]
+        await p.update(b, obj="parcel", label=None)
+        assert await stands(b) == "lost"
+
+
 def test_cron_where_the_clock_is_changed() -> None:
     def times(cron: str, first: str, last: str, zone: str = "Europe/Berlin") -> list[str]:
         found, since, until = [], datetime.fromisoformat(first).replace(tzinfo=UTC), datetime.fromisoformat(last).replace(tzinfo=UTC)
@@ -230,7 +279,7 @@ async def test_what_is_not_due_any_more_when_its_run_begins_is_left(database_url
 async def test_what_was_due_before_a_workflow_was_published_stays(database_url: str, tmp_path: Any) -> None:
     async with clocked(database_url, tmp_path) as p:
         watched = await p.rows("SELECT workflow, watermark FROM {s}_timer ORDER BY workflow")
-        assert [row["workflow"] for row in watched] == sorted(p.release.model.workflows)
+        assert [row["workflow"] for row in watched] == sorted(w.name for w in p.release.workflows.values() if w.trigger.timed)
         assert all(timedelta() <= row["watermark"] - MONDAY < timedelta(minutes=2) for row in watched)
         await p.create("bill", name="old", due_date="2025-01-01")
         assert await made(p, MONDAY + timedelta(minutes=2)) == []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from engine.automation.actions import convert, create_record, notify, set_fields
+from engine.automation.actions import convert, create_record, make_move, notify, set_fields
 from engine.automation.actions.step import Step
-from metamodel.kinds.workflow import Action, Convert, CreateRecord, Notify, SetFields
+from metamodel.kinds.workflow import Action, Convert, CreateRecord, MakeMove, Notify, SetFields
 
 Perform = Callable[[Step, Any], Awaitable[dict[str, Any]]]
 
@@ -16,4 +16,5 @@ ACTIONS: dict[type[Action], Perform] = {
     CreateRecord: create_record.perform,
     Convert: convert.perform,
     Notify: notify.perform,
+    MakeMove: make_move.perform,
 }
