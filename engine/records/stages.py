@@ -35,12 +35,12 @@ from metamodel.kinds.process import Move, Process
 async def moves(rt: Runtime, ctx: Context, release: Release, obj: str, record: UUID) -> dict[str, Any]:
     """Where a record stands in its process and where it can go.
 
-    `{"process", "version", "stage", "entered_at", "due_at": the end of the stage's limit, "missing": [fault],
-    "tasks": [{"name", "label", "guidance", "required", "done", "confirmed", "fill", "create"}], "moves": [{"to",
-    "label", "way", "allowed", "automatic", "reason": needed, "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer, rule, detail`, a warning (which a move
-    may acknowledge) its `severity`, and, where a condition is not met, `unmet`: for each part of it that has to hold
-    `{"condition", "any": [{"of", "is", "must", "be"}]}`. Every move that the process lists from the present stage is
-    answered; `missing` is what the present stage asks for.
+    `{"process", "version", "stage", "entered_at", "due_at": the end of the stage's limit, "missing": [fault], "tasks":
+    [{"name", "label", "guidance", "required", "done", "confirmed", "fill", "create"}], "moves": [{"to", "label", "way",
+    "allowed", "automatic", "reason": needed, "reasons": options, "blocked_by": [fault]}]}`; a fault has `code, pointer,
+    rule, detail`, a warning (which a move may acknowledge) its `severity`, and, where a condition is not met, `unmet`:
+    for each part of it that has to hold `{"condition", "any": [{"of", "is", "must", "be"}]}`. Every move that the
+    process lists from the present stage is answered; `missing` is what the present stage asks for.
 
     Raises Refused "record.unknown", "object.unknown", or "request.unknown" for an object without stages.
     """
