@@ -76,6 +76,7 @@ MEANING_CODES = {
     "M251": "a calendar does not exist",
     "M252": "a trigger has to read every record",
     "M253": "a move can not be made by itself",
+    "M254": "a default reads what is not there yet",
     "M301": "formulas depend on each other in a circle",
     "M302": "a formula's value does not fit its place",
 }

@@ -30,7 +30,7 @@ class Task:
         """What the formula may name; `user` is the object of `$user`. The formula of a function has no object."""
         if not self.object:
             return Scope(schema, self.where, user=user, params=self.params)
-        row = None if self.where in ("default", "measure") else self.object
+        row = None if self.where == "measure" else self.object
         rows = self.object if self.where == "measure" else None
         return Scope(schema, self.where, row=row, rows=rows, old=self.old, user=user)
 

@@ -12,6 +12,7 @@ from engine.plan.access import Rights, allowed
 from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
 from engine.plan.composites import with_wholes
+from engine.plan.computed import rounded
 from engine.plan.files import Attached, attached
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
@@ -255,7 +256,7 @@ def _choice(
 def _default(release: Release, obj: str, name: str, system: Names) -> Node | None:
     declared = release.object(obj).fields[name]
     if declared.default:
-        return system.tree(release.model.typed[declared.default.key], obj)
+        return system.tree(rounded(declared, release.model.typed[declared.default.key]), obj)
     staged = release.staged(obj)
     if staged and staged.field == name and not staged.followed:
         return Literal(TEXT, staged.default.start[0])

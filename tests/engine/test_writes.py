@@ -122,6 +122,20 @@ async def test_defaults_fill_what_is_not_given(yard: Yard) -> None:
     assert await yard.codes(yard.update("job", one, urgent=None)) == {"record.required"}
 
 
+async def test_defaults_are_made_of_what_is_given(yard: Yard) -> None:
+    """Over the record and the records that it names; a given value goes before, an update fills nothing."""
+    north, south = [await yard.create("depot", name=name, rate=rate) for name, rate in (("North", Decimal("1.255")), ("South", None))]
+    rows = ({"name": "a", "depot": str(north), "pieces": 3}, {"name": "b", "depot": str(south), "pieces": 3},
+            {"name": "c", "depot": str(north), "pieces": 2, "price": 7}, {"name": "d"},
+            {"name": "e", "depot": str(north), "price": None})  # fmt: skip
+    made = await yard.many("bale", rows)
+    found = [await yard.get("bale", bale, None, "price", "mark") for bale in made]
+    assert [f["price"] for f in found] == [Decimal("3.77"), None, 7, None, None]
+    assert [f["mark"] for f in found] == ["North/a", "South/b", "North/c", "d", "North/e"]
+    await yard.update("bale", made[3], depot=str(north), pieces=1)
+    assert (await yard.get("bale", made[3], None, "price"))["price"] is None
+
+
 async def test_automatic_numbers_follow_their_format(yard: Yard) -> None:
     """`type: auto_number` counts in its `format`, with the date of the tenant."""
     first, second = await yard.many("site", [{"name": "number one"}, {"name": "number two"}])
