@@ -59,6 +59,10 @@ CHANGE = """
 UPDATE floor.opportunity o SET amount = $2, version = version + 1, modified_at = now()
 WHERE id = $1 AND deleted_at IS NULL RETURNING row_to_json(o)::text
 """
+MOVE = """
+UPDATE floor.opportunity o SET stage = $2, stage__entered_at = now(), version = version + 1, modified_at = now()
+WHERE id = $1 AND deleted_at IS NULL RETURNING row_to_json(o)::text
+"""
 BULK = f"""
 WITH made AS (
   INSERT INTO floor.opportunity ({COLUMNS})
@@ -84,6 +88,12 @@ class Change(BaseModel):
     """The body of a change."""
 
     amount: Annotated[Decimal, Field(ge=0)]
+
+
+class Move(BaseModel):
+    """The body of a move."""
+
+    stage: str
 
 
 class Connections:
@@ -151,6 +161,11 @@ def floor_app(url: str) -> FastAPI:
     @app.patch("/opportunities/{record}")
     async def change(record: UUID, given: Change) -> Response:
         body = await pool.text(CHANGE, record, given.amount)
+        return Response(body or "", 200 if body else 404, media_type=JSON)
+
+    @app.patch("/stages/{record}")
+    async def move(record: UUID, given: Move) -> Response:
+        body = await pool.text(MOVE, record, given.stage)
         return Response(body or "", 200 if body else 404, media_type=JSON)
 
     @app.post("/bulk")

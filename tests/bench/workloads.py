@@ -87,17 +87,22 @@ WORKLOADS = (
         _one(f"{API}/aggregate/opportunity?{BY_STAGE}"), _one("/by-stage"),
     ),
     Workload(
-        "W1", "create one record", 0.55, "POST", _one(OPPORTUNITY), _one("/opportunities"),
+        "W1", "create one record (10 rules, a gate)", 0.65, "POST", _one(OPPORTUNITY), _one("/opportunities"),
         lambda world: [json.dumps(row) for row in _made(world, BODIES)],
     ),
     Workload(
-        "W2", "change one field of a record, with If-Match", 0.55, "PATCH",
+        "W2", "change one field of a record, with If-Match", 0.65, "PATCH",
         _records(OPPORTUNITY, count=TAGGED), _records("/opportunities", count=TAGGED),
         lambda world: [json.dumps({"amount": row["amount"]}) for row in _made(world, BODIES)], tagged=True,
     ),
     Workload(
-        "W3", "create 1,000 records in one request", 0.40, "POST", _one(OPPORTUNITY), _one("/bulk"),
-        lambda world: [json.dumps(_made(world, BULK))], rows=BULK, rows_goal=15_000,
+        "M1", "move a record to another stage, with If-Match", 0.65, "PATCH",
+        _records(OPPORTUNITY, count=TAGGED), _records("/stages", count=TAGGED),
+        lambda world: [json.dumps({"stage": row["stage"]}) for row in _made(world, BODIES)], tagged=True,
+    ),
+    Workload(
+        "W3", "create 1,000 records in one request", 0.60, "POST", _one(OPPORTUNITY), _one("/bulk"),
+        lambda world: [json.dumps(_made(world, BULK))], rows=BULK, rows_goal=25_000,
     ),
 )  # fmt: skip
 
