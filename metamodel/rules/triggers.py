@@ -110,7 +110,7 @@ def _moment(model: Model, owner: Object, trigger: Trigger, path: Path, at: Place
         if lasting in ("stable", "volatile"):
             what = f"{owner.name}.{found.name} changes by itself: {written_part(part)}"
             issues.add("M225", what, at.value(*path, "field"), "name a field without it")
-        elif not found.indexed:
+        elif not (found.indexed or found.stored):
             hint = "say indexed: true at the formula" if lasting in LASTING else "name a field of the record itself"
             issues.warn("M252", f"{owner.name}.{found.name} has no index", at.value(*path, "field"), hint)
     hours = trigger.offset is not None and trigger.offset.unit == "minutes"
