@@ -191,7 +191,7 @@ def _leave_all() -> None:
 
 def _make_home(home: Path) -> None:
     if not home.is_dir():
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)  # another process may be at it, too
         # The server's user has to pass through a folder that root makes; the data in it stays closed to all others.
         home.chmod(0o755 if os.geteuid() == 0 else 0o700)
 

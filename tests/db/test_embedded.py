@@ -11,8 +11,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -372,3 +374,17 @@ def test_data_that_is_gone_is_not_replaced_in_silence(tmp_path: Path) -> None:
     assert "is gone" in refused.value.detail
     assert refused.value.hint is not None
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_home_is_made_by_several_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for n in range(40):
+            together = threading.Barrier(8)
+
+            def make(home: Path = tmp_path / "home" / str(n), together: threading.Barrier = together) -> None:
+                together.wait()
+                embedded._make_home(home)
+
+            for made in [threads.submit(make) for _ in range(8)]:
+                made.result()
+    assert len(list((tmp_path / "home").iterdir())) == 40
