@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metamodel.formula.typed import Aggregate, Node, Property, walk
+from metamodel.formula.typed import Aggregate, Node, Property, children
 from metamodel.formula.typed import Field as Read
 from metamodel.issues import Collector
 from metamodel.kinds.object import Object
@@ -23,12 +23,12 @@ def check(model: Model, at: Places, issues: Collector) -> None:
 
 
 def _wrong(owner: Object, tree: Node) -> Iterator[tuple[str, str]]:
-    for node in walk(tree):
+    for node in _of_record(tree):
         if isinstance(node, Aggregate):
             yield "a new record has no child records", "name fields of the record"
-        elif isinstance(node, Property) and not node.field.path:
+        elif isinstance(node, Property):
             yield "a new record is not in a stage yet", "name other fields"
-        elif isinstance(node, Read) and node.level == 0:
+        elif isinstance(node, Read):
             name = node.path[0].rstrip("!") if node.path else node.name
             named = owner.fields.get(name)
             if named is None or name == "id":
@@ -37,3 +37,16 @@ def _wrong(owner: Object, tree: Node) -> Iterator[tuple[str, str]]:
                 yield f"{name} has no value yet when defaults are made", "name fields that are written by hand"
             elif named.default:
                 yield f"{name} has a default itself", "write out what it is made of"
+
+
+def _of_record(node: Node, depth: int = 0) -> Iterator[Node]:
+    """What is read of the new record itself: its fields, also from within sets of rows, its stage, its child sets."""
+    if isinstance(node, Read) and node.level == depth:
+        yield node
+    elif isinstance(node, Property) and not node.field.path and node.field.level == depth:
+        yield node
+        return
+    elif isinstance(node, Aggregate) and node.relation and not node.path and depth == 0:
+        yield node
+    for part in children(node):
+        yield from _of_record(part, depth + isinstance(node, Aggregate))

@@ -32,6 +32,7 @@ def test_the_installed_package_works_in_its_pack(site: Path, new_database: Calla
         cwd=ROOT,
         path=site,
         FIELDWRIGHT_DATABASE_URL=new_database(),
+        PYTEST_ADDOPTS="",
     )
     assert done.returncode == 0 and done.stdout.startswith("." * 17), done.stdout + done.stderr
     checked = run(
