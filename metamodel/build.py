@@ -13,6 +13,7 @@ from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.composites import expanded
 from metamodel.kinds.conversion import Conversion, Part
+from metamodel.kinds.duplicate_rule import Against, DuplicateRule, Match
 from metamodel.kinds.function import FunctionDeclaration, Parameter
 from metamodel.kinds.object import Dependence, Field, Key, Lock, Object, Rule
 from metamodel.kinds.pack import Pack
@@ -440,6 +441,32 @@ def _part(name: str, data: Data, at: At, path: tuple[str, ...]) -> Part:
 
 def _formulas(data: Data, at: At, path: tuple[str | int, ...]) -> dict[str, Formula]:
     return {key: formula(value, at, (*path, key)) for key, value in data.items()}
+
+
+def duplicate_rule(name: str, data: Data, at: At) -> DuplicateRule:
+    root = ("duplicate_rule", name)
+    return DuplicateRule(
+        name=name,
+        label=text(data.get("label"), name),
+        object=data["object"],
+        when=_maybe(data.get("when"), at, (*root, "when")),
+        severity=data.get("severity", "warning"),
+        message=text(data["message"]),
+        against={
+            key: Against(
+                name=key,
+                object=value.get("object", data["object"]),
+                where=_maybe(value.get("where"), at, (*root, "against", key, "where")),
+                match={field: _match(field, how) for field, how in value["match"].items()},
+            )
+            for key, value in data["against"].items()
+        },
+    )
+
+
+def _match(field: str, data: Data) -> Match:
+    least = Decimal(str(data.get("at_least", "0.6"))) if data["by"] == "fuzzy" else None
+    return Match(field=field, by=data["by"], to=data.get("to", field), at_least=least)
 
 
 def report(name: str, data: Data, at: At) -> Report:

@@ -70,6 +70,7 @@ MEANING_CODES = {
     "M232": "a task is done in two ways",
     "M233": "a conversion does not fit",
     "M234": "dependent options do not fit",
+    "M242": "a duplicate rule does not fit",
     "M241": "the schema of a JSON field is not usable",
     "M235": "a calendar is not valid",
     "M240": "the days of a rule are not valid",

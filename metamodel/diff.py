@@ -20,6 +20,7 @@ PARTS = {
     "function": "functions",
     "process": "processes",
     "conversion": "conversions",
+    "duplicate_rule": "duplicate_rules",
     "report": "reports",
     "workflow": "workflows",
     "role": "roles",

@@ -9,6 +9,7 @@ from functools import cached_property
 from metamodel.formula.typed import Node
 from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.conversion import Conversion
+from metamodel.kinds.duplicate_rule import DuplicateRule
 from metamodel.kinds.function import FunctionDeclaration
 from metamodel.kinds.object import Field, Object
 from metamodel.kinds.pack import Pack
@@ -42,6 +43,7 @@ class Model:
     functions: Mapping[str, FunctionDeclaration]
     processes: Mapping[str, Process]
     conversions: Mapping[str, Conversion]
+    duplicate_rules: Mapping[str, DuplicateRule]
     reports: Mapping[str, Report]
     workflows: Mapping[str, Workflow]
     roles: Mapping[str, Role]

@@ -70,6 +70,7 @@ def tasks(model: Model) -> Iterator[Task]:
                 if grant.where:
                     yield Task(grant.where, "access", target, BOOLEAN)
     yield from _conversion_tasks(model)
+    yield from _duplicate_tasks(model)
     yield from _report_tasks(model)
     yield from _workflow_tasks(model)
 
@@ -94,6 +95,15 @@ def _conversion_tasks(model: Model) -> Iterator[Task]:
             if part.when:
                 yield Task(part.when, "rule", source, BOOLEAN)
             yield from _values(model, part.values, "rule", source, part.object)
+
+
+def _duplicate_tasks(model: Model) -> Iterator[Task]:
+    for rule in model.duplicate_rules.values():
+        if rule.when:
+            yield Task(rule.when, "rule", rule.object, BOOLEAN)
+        for against in rule.against.values():
+            if against.where:
+                yield Task(against.where, "rule", against.object, BOOLEAN)
 
 
 def _values(

@@ -28,6 +28,9 @@ def resolve(data: Data, at: At = lambda path: None) -> Model:
         functions={name: build.function(name, body, at) for name, body in data.get("function", {}).items()},
         processes={name: build.process(name, body, at) for name, body in data.get("process", {}).items()},
         conversions={name: build.conversion(name, body, at) for name, body in data.get("conversion", {}).items()},
+        duplicate_rules={
+            name: build.duplicate_rule(name, body, at) for name, body in data.get("duplicate_rule", {}).items()
+        },
         reports={name: build.report(name, body, at) for name, body in data.get("report", {}).items()},
         workflows={name: build.workflow(name, body, at) for name, body in data.get("workflow", {}).items()},
         roles={name: build.role(name, body, objects, at) for name, body in data.get("role", {}).items()},

@@ -5,7 +5,7 @@ HTTP status codes are not known here: `engine/http/problems.py` maps a code's `k
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +56,7 @@ CODES: dict[str, Code] = {
     "record.reference": Code("invalid", "The referenced record does not exist"),
     "record.key": Code("invalid", "The key names no single record"),
     "record.unique": Code("invalid", "The value is already in use"),
+    "record.duplicate": Code("invalid", "There are such records already"),
     "record.rule": Code("invalid", "A rule is not met"),
     "record.warning": Code("conflict", "A warning is to be acknowledged first"),
     "record.read_only": Code("invalid", "The field can not be changed any more"),
@@ -120,7 +121,8 @@ CODES: dict[str, Code] = {
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong with the input. `pointer` is a JSON pointer into it; `row` counts from 0 in a batch. A "warning"
-    does not refuse any more once it is acknowledged; what is "info" never does."""
+    does not refuse any more once it is acknowledged; what is "info" never does. `about` are other records that it is
+    about, as answers show them."""
 
     code: str
     detail: str
@@ -128,6 +130,7 @@ class Fault:
     rule: str | None = None
     row: int | None = None
     severity: Literal["error", "warning", "info"] = "error"
+    about: tuple[Mapping[str, object], ...] = ()
 
 
 def at(field: str) -> str:

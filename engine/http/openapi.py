@@ -13,6 +13,7 @@ from engine.base.limits import PAGE_DEFAULT, PAGE_MAX, TAGS_MAX
 from engine.http import openapi_fixed as fixed
 from engine.http.openapi_parts import body, operation, parameter, ref, reply
 from engine.plan.access import Rights, refused_field
+from engine.plan.duplicates import rules_of
 from engine.plan.values import text_limit
 from engine.release.release import Release
 from metamodel.formula.types import Kind
@@ -275,6 +276,11 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
             "parameters": [fixed.ID],
             "post": act("restore", f"Bring back: {one}", parameters=[fixed.IDEMPOTENCY, fixed.ACKNOWLEDGE],
                         responses={"200": record}),
+        }
+    if rules_of(rights.release, obj.name) and rights.allows(obj.name, "create"):
+        made[f"/duplicates/{obj.name}"] = {
+            "post": act("duplicates_of", f"Ask for duplicates: {one}", requestBody=body(ref("Candidate")),
+                        responses={"200": reply("What was found", ref("Duplicates"))}),
         }
     made[f"{root}/{{id}}/history"] = {
         "parameters": [fixed.ID],

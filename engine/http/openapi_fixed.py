@@ -60,6 +60,7 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 _ERROR = _object(
     "pointer code detail", pointer={**TEXT, "description": "JSON pointer into the body, or a query parameter"},
     code=TEXT, detail=TEXT, rule=TEXT, row={"type": "integer"}, severity={**TEXT, "enum": ["warning", "info"]},
+    about={"type": "array", "items": ref("Matches")},
 )  # fmt: skip
 
 _ANY_LIST: dict[str, Any] = {"type": "array", "items": ANYTHING}
@@ -107,6 +108,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Result": _object("object id created", object=TEXT, id=UUID, version={"type": ["integer", "null"]},
                       created={"type": "boolean"}, ref=TEXT),
     "Results": _list(ref("Result")),
+    "Candidate": _object("", values=ANYTHING, id=UUID),
+    "Duplicates": _list(_object(
+        "rule label severity message found", rule=TEXT, label=TEXT, message=TEXT,
+        severity={**TEXT, "enum": ["error", "warning"]},
+        found={"type": "array", "items": ref("Matches")},
+    )),
+    "Matches": _object(
+        "against object items hidden more", against=TEXT, object=TEXT, hidden={"type": "integer"},
+        more={"type": "boolean"}, items={"type": "array", "items": _object("id title", id=UUID, title=TEXT)},
+    ),
     "Wanted": _object("", use=ANYTHING, skip={"type": "array", "items": TEXT}, values=ANYTHING,
                       acknowledge={"type": "array", "items": TEXT}),
     "Preview": _object("possible converted parts", possible={"type": "boolean"}, converted={"type": "boolean"},

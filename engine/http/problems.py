@@ -64,4 +64,6 @@ def error_of(fault: Fault) -> dict[str, Any]:
         error["row"] = fault.row
     if fault.severity != "error":
         error["severity"] = fault.severity
+    if fault.about:
+        error["about"] = fault.about
     return error

@@ -68,7 +68,8 @@ def _index(ref: TableRef, index: Index, how: str = "") -> str:
     kind = "UNIQUE INDEX" if index.unique else "INDEX"
     live = "" if index.expression else " WHERE deleted_at IS NULL"
     live += f" AND ({index.condition})" if index.condition else ""
-    return f"CREATE {kind} {how}{_quoted(index.name)} ON {_ref(ref)} ({columns}){live}"
+    method = "USING gin " if index.gin else ""
+    return f"CREATE {kind} {how}{_quoted(index.name)} ON {_ref(ref)} {method}({columns}){live}"
 
 
 def _create_table(operation: CreateTable) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.plan.duplicates import keys
 from engine.release.identity import SYSTEM_COLUMNS, expression_index_name, index_name
 from engine.release.release import Release, TableRef
-from engine.sql.indexing import folded_column, index_expression, key_condition
+from engine.sql.indexing import compared_expression, folded_column, index_expression, key_condition
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field, Object
 
@@ -40,8 +41,9 @@ class Check:
 class Index:
     """A B-tree over live rows (`deleted_at` is null); a unique one keeps a business key. `expression` is SQL over the
     columns of the table and stands before `columns`; such an index is over all rows, since PostgreSQL estimates a
-    condition by the statistics of an index's expression only where the index is not partial. Of columns in `fold` it
-    holds that SQL instead, and with a `condition` (SQL too) only the rows where that is true."""
+    condition by the statistics of an index's expression only where the index is not partial; a `gin` one is over the
+    elements of a list. Of columns in `fold` it holds that SQL instead, and with a `condition` (SQL too) only the rows
+    where that is true."""
 
     name: str
     columns: tuple[str, ...]
@@ -49,6 +51,7 @@ class Index:
     expression: str | None = None
     fold: tuple[tuple[str, str], ...] = ()
     condition: str | None = None
+    gin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def _indexes(release: Release, obj: Object, table: str, collation: str | None) -
                 expression_index_name(table, columns[0], told), columns, unique=True, fold=fold, condition=condition
             )
     followed = {f.name for f in release.stored(obj.name) if f.type in ("lookup", "user") and not f.system}
+    followed |= {key.field for key in keys(release, obj.name) if key.compared is None}
     plain = [(f.name,) for f in (*release.stored(obj.name), *kept) if f.indexed or f.name in followed]
     for fields in [*plain, ("owner",), *obj.indexes.values()]:
         columns = tuple(column[f] for f in fields)
@@ -146,9 +150,17 @@ def _indexes(release: Release, obj: Object, table: str, collation: str | None) -
 
 
 def _expression_indexes(release: Release, obj: Object, table: str, collation: str | None) -> Iterator[Index]:
-    """Formulas that are indexed; the id behind them serves the order of equal values."""
+    """Formulas that are indexed; the id behind them serves the order of equal values. What duplicates are found by."""
     for f in obj.fields.values():
         if f.indexed and f.formula and not f.stored:
             text = index_expression(release, obj.name, f.name, collation)
             name = expression_index_name(table, release.column(obj.name, f.name), text)
             yield Index(name, ("id",), expression=text)
+    found = set()
+    for key in keys(release, obj.name):
+        if key.compared is not None:
+            text = compared_expression(release, obj.name, key.compared, collation, key.grams)
+            name = expression_index_name(table, release.column(obj.name, key.field), text)
+            if name not in found:
+                found.add(name)
+                yield Index(name, () if key.grams else ("id",), expression=text, gin=key.grams)

@@ -52,7 +52,8 @@ def plan_anchors(
     release: Release, obj: str, operation: Operation, checks: Iterable[Check], upkeep: Iterable[Upkeep]
 ) -> tuple[Anchor, ...]:
     """What is locked before rows of `obj` are written, by the names of objects, so that all lock in one order; with
-    the rows themselves where the checks count rows that hang on them, and before a deletion."""
+    the rows themselves where the checks count rows that hang on them, and before a deletion. What warns may miss what
+    another writes at the same time."""
     found: dict[str, dict[tuple[str, ...], bool]] = {}
 
     def lock(path: tuple[str, ...], shared: bool) -> None:
@@ -61,7 +62,7 @@ def plan_anchors(
         ways = found.setdefault(_end(release, obj, path), {})
         ways[path] = ways.get(path, True) and shared
 
-    for check in checks:
+    for check in (check for check in checks if check.severity == "error"):
         for node in (node for tree in (check.holds, check.when) if tree is not None for node in own(tree)):
             path = tuple(hop.rstrip("!") for hop in node.path)
             if isinstance(node, PlannedAggregate) and node.whole:

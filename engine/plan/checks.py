@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.plan.access import HISTORICAL, Rights, made_of, own_names
-from engine.plan.conditions import all_of, code, filled, negated, same
+from engine.plan.conditions import all_of, any_of, code, filled, negated, same
+from engine.plan.duplicates import asked_by, rules_of, unduplicated
 from engine.plan.names import Names
 from engine.plan.planned import Image, with_image
 from engine.plan.request import RecordWrite
@@ -19,6 +20,7 @@ from metamodel.kinds.object import Object, Rule, Severity
 NEVER_BLANK = ("boolean", "stage")
 ACKNOWLEDGED = "_ack"
 """The column of the new rows with the names of the rules whose warnings are acknowledged."""
+DUPLICATE = "record.duplicate"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], s
     """What judges a record whatever its stage."""
     judged = _Judged(request, rights, given, system)
     found = [*_access_checks(request, rights, given), *judged.required()] if request.operation != "delete" else []
-    return [*found, *judged.kept(), *judged.rules()]
+    return [*found, *judged.kept(), *judged.rules(), *judged.duplicates()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,10 @@ class _Judged:
         for rule in self.declared.rules.values():
             if event in rule.on and self.bound(rule.exempt):
                 holds = self.tree(rule.valid_when)
-                conditions = [*self.days(rule), *self.asked(rule)]
+                severity, asked = self.severity(rule.name, rule.severity)
+                conditions = [*self.days(rule), *asked]
                 if rule.edited_only and event == "update":
                     conditions.append(self.edited(rule, holds))
-                severity = "info" if rule.severity == "warning" and self.request.unattended else rule.severity
                 yield Check(
                     "record.warning" if severity == "warning" else "record.rule", rule.field, rule.name, rule.message,
                     holds, all_of(*conditions) if conditions else None, severity=severity,
@@ -137,11 +139,31 @@ class _Judged:
                 kind = DATE.blank(False)
                 yield Call(BOOLEAN, relation, (System(kind, "today"), Literal(kind, day)))
 
-    def asked(self, rule: Rule) -> Iterator[Node]:
-        """Where a warning is not acknowledged."""
-        if rule.severity == "warning" and self.request.acknowledging:
+    def severity(self, name: str, declared: Severity) -> tuple[Severity, list[Node]]:
+        """How a rule judges this write, and where a warning is not acknowledged."""
+        if declared == "warning" and self.request.unattended:
+            return "info", []
+        if declared == "warning" and self.request.acknowledging:
             names = Field(Type("list"), (), self.request.object, ACKNOWLEDGED)
-            yield negated(Call(BOOLEAN, "INCLUDES", (names, code(rule.name))))
+            return declared, [negated(Call(BOOLEAN, "INCLUDES", (names, code(name))))]
+        return declared, []
+
+    def duplicates(self) -> Iterator[Check]:
+        """Others that agree with what is written, where it is new or something that they are looked for by changes."""
+        release, operation = self.rights.release, self.request.operation
+        for rule in rules_of(release, self.request.object) if operation != "delete" else ():
+            severity, conditions = self.severity(rule.name, rule.severity)
+            if rule.when:
+                conditions.append(self.tree(rule.when))
+            if operation == "update":
+                changed = [negated(self.same(name)) for name in sorted(asked_by(release, rule) & self.given)]
+                if not changed:
+                    continue
+                conditions.append(any_of(*changed))
+            yield Check(
+                DUPLICATE, None, rule.name, rule.message, unduplicated(release, rule, self.system),
+                all_of(*conditions) if conditions else None, severity=severity,
+            )
 
     def edited(self, rule: Rule, holds: Node) -> Node:
         """Where something that the rule reads in its own row is changed, or it was met before."""

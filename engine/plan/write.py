@@ -13,6 +13,7 @@ from engine.plan.anchors import Anchor, is_late, plan_anchors
 from engine.plan.checks import Check, record_checks
 from engine.plan.composites import with_wholes
 from engine.plan.computed import rounded
+from engine.plan.duplicates import Search, searches
 from engine.plan.files import Attached, attached
 from engine.plan.keys import InUse, Reference, Unique, in_use, references, uniques
 from engine.plan.names import Names
@@ -103,6 +104,8 @@ class WritePlan:
     check_joins: tuple[Join, ...]
     references: tuple[Reference, ...]
     uniques: tuple[Unique, ...]
+    searches: tuple[Search, ...]
+    search_joins: tuple[Join, ...]
     in_use: tuple[InUse, ...]
     files: TableRef
     attached: tuple[Attached, ...]
@@ -170,6 +173,7 @@ def plan_write(
     shown = tuple(output(name, obj, reader) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]
+    sought = tuple(searches(rights, obj, reader, system))
     chosen = [condition for _, condition in choice.conditions] if choice else []
     return WritePlan(
         operation=operation,
@@ -193,6 +197,8 @@ def plan_write(
         check_joins=system.joins(trees, obj),
         references=tuple(references(release, obj, operation, given, reader)),
         uniques=tuple(uniques(release, obj, operation, given)),
+        searches=sought,
+        search_joins=system.joins([tree for one in sought for tree in (one.found, one.when)], obj),
         in_use=tuple(in_use(release, obj)) if operation == "delete" else (),
         files=release.system("_file"),
         attached=attached(release, obj, given),

@@ -70,7 +70,9 @@ _TEXTS = {
     },
 }
 """What is said of each code; rules and criteria bring their own messages."""
-SPEAKING = frozenset({"record.rule", "record.warning", "record.locked", "stage.entry", "stage.exit"})
+SPEAKING = frozenset(
+    {"record.rule", "record.warning", "record.duplicate", "record.locked", "stage.entry", "stage.exit"}
+)
 """The codes of what has a message of its own."""
 _BESIDE = {"en": "{} ({})", "zh": "{}（{}）"}
 """A message with what stands beside it."""

@@ -22,7 +22,7 @@ from engine.db.pool import Connection
 from engine.db.sqlstate import Violations
 from engine.db.transaction import atomic, in_transaction
 from engine.plan.access import allowed, refused_field
-from engine.plan.checks import ACKNOWLEDGED
+from engine.plan.checks import ACKNOWLEDGED, DUPLICATE
 from engine.plan.composites import spread
 from engine.plan.read import default_fields
 from engine.plan.request import RecordQuery, RecordWrite
@@ -30,6 +30,7 @@ from engine.plan.structured import ENCODER
 from engine.plan.values import Converter, convert_row, converters
 from engine.plan.write import STAGE_ENTERED, WritePlan, plan_write
 from engine.records.anchors import judge, lock
+from engine.records.matches import Found, find
 from engine.records.notices import Notices, with_notices
 from engine.records.read import read_record
 from engine.records.rollups import upkeep
@@ -65,24 +66,26 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """The statement of a write by its `key`, with the payload of this one: values by columns, as JSON text."""
+
+    plan: WritePlan
+    statement: Statement
+    key: object
+    payload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A write that is done and still has to be judged by what only then can be told (see `settle`), which adds to its
     `notices`. `places` are those of its rows in the whole batch."""
 
-    plan: WritePlan
-    key: object
+    made: Prepared
     request: RecordWrite
     ids: list[UUID]
     olds: str | None
     notices: Notices
     places: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    plan: WritePlan
-    statement: Statement
-    key: object
 
 
 async def write(
@@ -116,12 +119,22 @@ async def write(
     if request.operation == "update" and partial:
         return await _by_fields(rt, ctx, release, request, conn, later)
     ids = list(request.ids) or new_ids(len(rows), ctx.now.timestamp())
-    payload = _payload(rt, release, request, rows, ids, partial)
-    prepared = _prepare(rt, ctx, release, request, given, partial)
+    made = _prepare(rt, ctx, release, request, given, partial, rows, ids)
     try:
-        return await _run(rt, ctx, release, prepared, payload, ids, request, conn, rows=rows, later=later)
+        return await _run(rt, ctx, release, made, ids, request, conn, rows=rows, later=later)
     except Violations as violations:
-        raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
+        raise await _refused(rt, ctx, release, made, request, ids, violations.rows) from violations
+
+
+def prepared(rt: Runtime, ctx: Context, release: Release, request: RecordWrite) -> Prepared:
+    """The write of one record, prepared and not done. Raises Refused where its values are not of their types, or can
+    not be given."""
+    faults: list[Fault] = []
+    request = replace(request, rows=spread(release, request.object, request.rows, request.many, faults))
+    verb = "create" if request.operation == "create" else "edit"
+    rows, names = _converted(rt, rt.rights(ctx.actor, release), release, request, verb, faults)
+    ids = list(request.ids) or new_ids(1, ctx.now.timestamp())
+    return _prepare(rt, ctx, release, request, frozenset(names), frozenset(), rows, ids)
 
 
 async def direct(
@@ -130,24 +143,23 @@ async def direct(
     """A delete or restore: no values are given, everything else is judged as in any write."""
     release = rt.store.binding(release)
     ids = list(request.ids)
-    prepared = _prepare(rt, ctx, release, request, frozenset(), frozenset())
-    payload = _payload(rt, release, request, [{} for _ in ids], ids, frozenset())
+    made = _prepare(rt, ctx, release, request, frozenset(), frozenset(), [{} for _ in ids], ids)
     try:
-        return await _run(rt, ctx, release, prepared, payload, ids, request, conn, batch)
+        return await _run(rt, ctx, release, made, ids, request, conn, batch)
     except Violations as violations:
-        raise await _refused(rt, ctx, release, prepared.plan, request, ids, violations.rows) from violations
+        raise await _refused(rt, ctx, release, made, request, ids, violations.rows) from violations
 
 
 async def settle(rt: Runtime, ctx: Context, release: Release, pending: Pending, conn: Connection) -> None:
     """Judges a write by what only now can be told. Raises Refused like `write`."""
-    plan, request = pending.plan, pending.request
+    plan, request = pending.made.plan, pending.request
     acknowledged = request.acknowledged
     try:
-        text = await judge(rt, ctx, release, plan, pending.key, pending.ids, pending.olds, acknowledged, conn)
+        text = await judge(rt, ctx, release, plan, pending.made.key, pending.ids, pending.olds, acknowledged, conn)
         for row, faults in _notices(release, plan, text, ctx.locale).items():
             pending.notices.setdefault(row, []).extend(faults)
     except Violations as violations:
-        found = await _refused(rt, ctx, release, plan, request, pending.ids, violations.rows)
+        found = await _refused(rt, ctx, release, pending.made, request, pending.ids, violations.rows)
         if found.code in INVALID and pending.places:
             found = invalid([replace(fault, row=pending.places[fault.row or 0]) for fault in found.faults])
         raise found from violations
@@ -279,8 +291,9 @@ def _payload(
 
 
 def _prepare(
-    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, given: frozenset[str], partial: frozenset[str]
-) -> _Prepared:
+    rt: Runtime, ctx: Context, release: Release, request: RecordWrite, given: frozenset[str], partial: frozenset[str],
+    rows: list[dict[str, Any]], ids: list[UUID],
+) -> Prepared:
     actor = ctx.actor
     key = (
         release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
@@ -288,26 +301,26 @@ def _prepare(
         request.acknowledging, request.unattended, request.together,
     )
 
-    def make() -> _Prepared:
+    def make() -> Prepared:
         rights = rt.rights(actor, release)
         outputs = request.fields
         if outputs is None:
             outputs = BATCH_FIELDS if request.many else default_fields(rights, request.object)
         readable = rights.readable(request.object) | {"id", "version"}
         plan = plan_write(request, rights, given, partial, [name for name in outputs if name in readable])
-        return _Prepared(plan, write_statement(plan, rt.collation), key)
+        return Prepared(plan, write_statement(plan, rt.collation), key)
 
-    return rt.statements.get(key, make)
+    return replace(rt.statements.get(key, make), payload=_payload(rt, release, request, rows, ids, partial))
 
 
 async def _run(
-    rt: Runtime, ctx: Context, release: Release, prepared: _Prepared, payload: str, ids: list[UUID],
+    rt: Runtime, ctx: Context, release: Release, made: Prepared, ids: list[UUID],
     request: RecordWrite, conn: Connection | None, batch: UUID | None = None, rows: Sequence[Mapping[str, Any]] = (),
     later: list[Pending] | None = None,
 ) -> Written:
-    plan = prepared.plan
-    args = prepared.statement.arguments(ctx, (), payload=payload, depth=request.depth, batch=batch)
-    text, resolve = prepared.statement.text, _field_of(release, plan)
+    plan = made.plan
+    args = made.statement.arguments(ctx, (), payload=made.payload, depth=request.depth, batch=batch)
+    text, resolve = made.statement.text, _field_of(release, plan)
     notices: Notices = {}
 
     async def steps(inner: Connection) -> Any:
@@ -318,7 +331,7 @@ async def _run(
         if plan.late:
             if plan.operation == "create":
                 await lock(rt, release, plan, ids, rows, inner)
-            pending = Pending(plan, prepared.key, request, ids, row.get("olds"), notices)
+            pending = Pending(made, request, ids, row.get("olds"), notices)
             if later is None:
                 await settle(rt, ctx, release, pending, inner)
             else:
@@ -351,7 +364,7 @@ def _field_of(release: Release, plan: WritePlan) -> Any:
 
 
 async def _refused(
-    rt: Runtime, ctx: Context, release: Release, plan: WritePlan, request: RecordWrite, ids: list[UUID], rows: Any
+    rt: Runtime, ctx: Context, release: Release, made: Prepared, request: RecordWrite, ids: list[UUID], rows: Any
 ) -> Refused:
     """What the caller is told of a refused statement."""
     numbers = {number for _, broken in rows for number in broken}
@@ -362,10 +375,19 @@ async def _refused(
         return await _unreachable(rt, ctx, release, request.object, missing[0])
     if STALE in numbers:
         return Refused("record.stale", "the record was changed by someone else; read it again")
-    faults = explain(release, plan, rows, ctx.locale, request.many)
+    faults = explain(release, made.plan, rows, ctx.locale, request.many)
+    if any(fault.code == DUPLICATE for fault in faults):
+        found = await find(rt, ctx, release, made.plan, made.key, made.payload)
+        faults = [_with_duplicates(fault, found) for fault in faults]
     if any(fault.code == "record.in_use" for fault in faults):
         return Refused("record.in_use", faults[0].detail, faults=faults)
     return invalid(faults)
+
+
+def _with_duplicates(fault: Fault, found: Mapping[int, Sequence[Found]]) -> Fault:
+    """The fault of a duplicate rule with the records that were found; another one of the same write is not stored."""
+    mine = (one.told for one in found.get(fault.row or 0, ()) if one.rule == fault.rule)
+    return replace(fault, about=tuple(mine)) if fault.code == DUPLICATE else fault
 
 
 def invalid(faults: Sequence[Fault]) -> Refused:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     column,
     func,
     literal,
-    literal_column,
     table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -88,12 +87,6 @@ def of(source: FromClause, name: str, type_: TypeEngine[Any]) -> ColumnClause[An
 def constant(text: str) -> ColumnElement[Any]:
     """A text constant, rendered in the statement."""
     return literal(text, Text(), literal_execute=True)
-
-
-def folded(text: ColumnElement[Any], collation: str | None) -> ColumnElement[Any]:
-    """A text without case, width (Unicode NFKC) and spaces around, for comparing; an index has the same expression."""
-    plain = func.normalize(func.btrim(text), literal_column("NFKC"), type_=Text())
-    return func.lower(plain.collate(collation) if collation else plain, type_=Text())
 
 
 def json_object(pairs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

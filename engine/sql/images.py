@@ -114,7 +114,7 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
             system |= {"created_at": created, "created_by": func.coalesce(of(raw, "created_by", Uuid()), user),
                        "modified_at": func.coalesce(of(raw, "modified_at", DateTime(timezone=True)), created),
                        "modified_by": func.coalesce(of(raw, "modified_by", Uuid()), user)}
-        values = {c.name: _created(c, raw, rows, environment) for c in plan.columns if not c.counter}
+        values = {c.name: made_value(c, raw, rows, environment) for c in plan.columns if not c.counter}
         for c in plan.columns:
             if c.counter:
                 per = values[c.counter.per] if c.counter.per else None
@@ -128,7 +128,7 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
                   "modified_at": now, "modified_by": user, **_changed_system(plan, raw, old)}
         made["_version"] = of(raw, "_version", BigInteger())
         values = {
-            c.name: _partial(c, raw, of(raw, c.name, COLUMN_TYPES[c.type]), of(old, c.name, COLUMN_TYPES[c.type]))
+            c.name: partial(c, raw, of(raw, c.name, COLUMN_TYPES[c.type]), of(old, c.name, COLUMN_TYPES[c.type]))
             if c.given else of(old, c.name, COLUMN_TYPES[c.type]) for c in plan.columns
         }
     made |= system | values
@@ -216,7 +216,7 @@ def _changed_system(plan: WritePlan, raw: CTE, old: CTE) -> dict[str, ColumnElem
     return changed
 
 
-def _created(c: Column, raw: CTE, rows: Frame, environment: Environment) -> ColumnElement[Any]:
+def made_value(c: Column, raw: CTE, rows: Frame, environment: Environment) -> ColumnElement[Any]:
     given = of(raw, c.name, COLUMN_TYPES[c.type])
     if c.sequence:
         return func.coalesce(given, next_number(c.sequence, c.format or "", environment.zone))
@@ -225,10 +225,10 @@ def _created(c: Column, raw: CTE, rows: Frame, environment: Environment) -> Colu
     default = cast(expression.value(c.default, rows.row), COLUMN_TYPES[c.type])
     if c.type == "boolean":
         return func.coalesce(given, default)
-    return _partial(c, raw, given, default) if c.given else default
+    return partial(c, raw, given, default) if c.given else default
 
 
-def _partial(c: Column, raw: CTE, given: ColumnElement[Any], otherwise: ColumnElement[Any]) -> ColumnElement[Any]:
+def partial(c: Column, raw: CTE, given: ColumnElement[Any], otherwise: ColumnElement[Any]) -> ColumnElement[Any]:
     """The given value, or `otherwise` in the rows of a mixed batch that do not give this column."""
     if not c.partial:
         return given

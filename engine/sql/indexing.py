@@ -7,10 +7,12 @@ from sqlalchemy import Text, column
 from engine.plan.names import Names
 from engine.release.release import Release
 from engine.sql import expression
-from engine.sql.columns import folded, qualified
+from engine.sql.columns import qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame
 from engine.sql.statement import bare_text
+from metamodel.formula.functions.sql import folded
+from metamodel.formula.typed import Call, Node
 from metamodel.kinds.object import Key
 
 
@@ -20,6 +22,14 @@ def index_expression(release: Release, obj: str, name: str, collation: str | Non
     environment = Environment(release.model.settings.time_zone, collation)
     rows = qualified(release.table(obj))
     bare = Frame(environment, {"new": rows}, hops={("new", ()): rows})
+    return bare_text(expression.value(tree, bare.row))
+
+
+def compared_expression(release: Release, obj: str, compared: Node, collation: str | None, grams: bool) -> str:
+    """What a search for duplicates compares of a text, or its trigrams, as SQL over the bare columns."""
+    rows = qualified(release.table(obj))
+    bare = Frame(Environment(release.model.settings.time_zone, collation), {"new": rows}, hops={("new", ()): rows})
+    tree = Call(compared.type, "trigrams", (compared,)) if grams else compared
     return bare_text(expression.value(tree, bare.row))
 
 

@@ -38,7 +38,7 @@ from engine.plan.keys import InUse, Reference, Unique
 from engine.plan.planned import Image, own
 from engine.plan.write import WritePlan
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, constant, folded, of, qualified
+from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.files import FAULTS, unfit
 from engine.sql.images import materialized, no_row, with_old
@@ -172,7 +172,7 @@ def _taken(u: Unique, plan: WritePlan, new: CTE, collation: str | None) -> Colum
 
     def compared(rows: FromClause, name: str, type_: str) -> ColumnElement[Any]:
         value = of(rows, name, COLUMN_TYPES[type_])
-        return folded(value, collation) if name in u.folded else value
+        return sql.folded(value, collation) if name in u.folded else value
 
     columns = [(compared(new, name, type_), compared(other, name, type_)) for name, type_ in u.columns]
     where = [mine == theirs for mine, theirs in columns]

@@ -80,6 +80,7 @@ def _object_of(declared: Callable[[Model], Mapping[str, Any]]) -> Owner:
 _of_process = _object_of(lambda model: model.processes)
 _of_workflow = _object_of(lambda model: model.workflows)
 _of_conversion = _object_of(lambda model: model.conversions)
+_of_duplicate_rule = _object_of(lambda model: model.duplicate_rules)
 _of_seed = _object_of(lambda model: model.seeds)
 
 
@@ -89,6 +90,10 @@ def _created(body: Body) -> str:
 
 def _made(body: Body) -> str:
     return body.text("creates", body.path[1], "object")
+
+
+def _looked_through(body: Body) -> str:
+    return body.text("against", body.path[1], "object") or _of_duplicate_rule(body)
 
 
 def _granted(body: Body) -> str:
@@ -149,6 +154,12 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("creates.*.match.*", "field", _made, False),
         ("creates.*.values.*@", "field", _made, False),
         ("creates.*.refs.*@", "field", _made, False),
+    ),
+    "duplicate_rule": (
+        ("object", "object", nothing, False),
+        ("against.*.object", "object", nothing, False),
+        ("against.*.match.*@", "field", _of_duplicate_rule, False),
+        ("against.*.match.*.to", "field", _looked_through, False),
     ),
     "report": (("object", "object", nothing, False),),
     "role": (

@@ -66,6 +66,7 @@ def test_examples(house: House) -> None:
 
 def test_every_address_is_in_the_guide() -> None:
     text = re.sub(r"\{\w+\}", "{}", GUIDE.read_text().replace("acme", "{tenant}").replace("/thing", "/{object}"))
+    text = text.replace("/duplicates/sale", "/duplicates/{}")
     text = text.replace("$ID", "{}").replace(".../", "/{}/api/records/{}/")
     for resource in RESOURCES:
         assert re.sub(r"\{\w+\}", "{}", resource.path) in text, resource.path

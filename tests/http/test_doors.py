@@ -63,6 +63,7 @@ VIOLATIONS = {
     "forbidden_move": Violation("stage.unlisted", {"stage": "gone"}, {}, born="stage.start"),
     "blocking_task": Violation("stage.task", {"stage": "ready"}, {}, told=False),
     "duplicate": Violation("record.unique", {"code": TAKEN}, {}, born="record.unique"),
+    "duplicate_rule": Violation("record.duplicate", {"serial": "Ta-Ken"}, {}, born="record.duplicate"),
     "lock": Violation("record.locked", {"note": "other"}, {"shut": True}),
     "read_only_field": Violation("record.read_only", {"origin": "there"}, {}),
 }
@@ -77,6 +78,7 @@ def _formula(value: Any) -> str:
 def pack() -> list[dict[str, Any]]:
     fields = {
         "name": {"type": "text", "required": True, "unique": True}, "code": {"type": "text", "unique": True},
+        "serial": {"type": "text"},
         "qty": {"type": "integer"}, "due": {"type": "date"}, "note": {"type": "text"},
         "origin": {"type": "text", "set_once": True}, "shut": {"type": "boolean"}, "ask": {"type": "text"},
         "site": {"type": "lookup", "to": "site", "reverse": "dossiers"}, "copied": {"type": "lookup", "to": "copy"},
@@ -106,6 +108,8 @@ def pack() -> list[dict[str, Any]]:
             "name": {"type": "text"}, "dossier": {"type": "lookup", "to": "dossier"}}},
         {"kind": "object", "name": "dossier", "title": "name", "fields": fields, "rules": rules,
          "lock": {"when": "shut", "except": ["ask"]}},
+        {"kind": "duplicate_rule", "name": "same_serial", "object": "dossier", "severity": "error", "message": "It is here",
+         "against": {"dossiers": {"match": {"serial": {"by": "normalised"}}}}},
         {"kind": "process", "name": "dossier_life", "object": "dossier", "field": "stage", "start": ["draft", "ready"],
          "stages": stages, "moves": [{"from": "draft", "to": "ready"}, {"from": "ready", "to": "gone"}]},
     ]  # fmt: skip
@@ -184,7 +188,7 @@ def doors(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFact
             release = (await apply(rt, TENANT, loaded)).release
             (user,) = await create(rt, release, "user", {"name": "Ada", "email": "ada@doors.example"})
             await create_login(rt, release, user, "ada", PASSWORD, ["clerk"])
-            await create(rt, release, "dossier", {"name": TAKEN, "code": TAKEN})
+            await create(rt, release, "dossier", {"name": TAKEN, "code": TAKEN, "serial": TAKEN})
 
     asyncio.run(furnish())
     with (
@@ -222,7 +226,7 @@ def move(doors: Doors, v: Violation, record: str, name: str) -> set[str]:
 def bulk(doors: Doors, v: Violation, record: str, name: str) -> set[str]:
     """Two rows that give the same fields, one of them whole."""
     other, _ = doors.dossier(VIOLATIONS["validation"])
-    good = {key: {"qty": 2, "stage": "ready", "code": name, "note": "m", "origin": "here"}[key] for key in v.asks}
+    good = {key: {"qty": 2, "stage": "ready", "code": name, "serial": name, "note": "m", "origin": "here"}[key] for key in v.asks}
 
     async def go(rt: Runtime, release: Release) -> set[str]:
         ids, rows = (UUID(other), UUID(record)), (good, v.asks)

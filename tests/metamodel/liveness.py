@@ -38,11 +38,12 @@ _UNREADABLE = f"{_ACCESS}test_an_unreadable_field_does_not_exist"
 _NEW_ROWS = f"{_ACCESS}test_new_rows_must_satisfy_the_grant"
 _EXPORT = f"{_ACCESS}test_export_is_a_right_of_its_own"
 
+_DUPLICATES = "tests/engine/test_duplicates.py::"
 _CALENDARS = "tests/engine/test_calendars.py::"
 _FUNCTIONS = "tests/metamodel/test_functions_of_packs.py::"
 KINDS = (
-    "pack", "tenant", "object", "value_set", "function", "process", "conversion", "report", "workflow", "role", "seed",
-    "calendar",
+    "pack", "tenant", "object", "value_set", "function", "process", "conversion", "duplicate_rule", "report",
+    "workflow", "role", "seed", "calendar",
 )
 
 LEDGER: dict[str, str] = {
@@ -58,7 +59,9 @@ LEDGER: dict[str, str] = {
     "tenant.patches.object": f"{_LOAD}test_patches_are_merged_by_key_and_settings_taken",
     **{
         f"tenant.patches.{kind}": f"{_LOAD}test_every_kind_can_be_patched"
-        for kind in ("calendar", "function", "process", "conversion", "report", "role", "seed", "value_set", "workflow")
+        for kind in (
+            "calendar", "function", "process", "conversion", "duplicate_rule", "report", "role", "seed", "value_set", "workflow"
+        )
     },
     "function.formula": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
     "function.params": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
@@ -209,6 +212,13 @@ LEDGER: dict[str, str] = {
     },
     **{f"conversion.creates.*.{path}": _CONVERTS for path in ("object", "values")},
     "conversion.object": _CONVERTS,
+    **{f"duplicate_rule.{path}": f"{_DUPLICATES}test_what_is_exact_is_refused" for path in (
+        "label", "message", "severity", "object", "against", "against.*.where", "against.*.match", "against.*.match.*.by"
+    )},
+    "duplicate_rule.when": f"{_DUPLICATES}test_a_warning_is_acknowledged_by_its_rule",
+    "duplicate_rule.against.*.object": f"{_DUPLICATES}test_other_objects_are_looked_through",
+    "duplicate_rule.against.*.match.*.to": f"{_DUPLICATES}test_other_objects_are_looked_through",
+    "duplicate_rule.against.*.match.*.at_least": f"{_DUPLICATES}test_what_is_alike",
     "conversion.creates.*.match": f"{_CONVERSION}test_what_exists_is_taken",
     **{f"conversion.creates.*.{path}": f"{_CONVERSION}test_conditions_and_wishes" for path in ("when", "optional")},
     **{f"conversion.{path}": f"{_CONVERSION}test_conditions_and_wishes" for path in ("when", "message")},

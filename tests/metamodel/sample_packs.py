@@ -90,6 +90,15 @@ creates:
   other: {object: item, values: {name: '"Other " & name'}}
 refs: {parent: other}
 ---
+kind: duplicate_rule
+name: same_item
+object: item
+when: amount > 1
+severity: error
+message: It is there already
+against:
+  items: {where: amount > 2, match: {name: {by: fuzzy, at_least: 0.7}, amount: {by: exact, to: amount}}}
+---
 kind: function
 name: portion
 label: Portion

@@ -284,6 +284,12 @@ def collated(column: Column, collation: str) -> Column:
 # -- dates ----------------------------------------------------------------------------------------------------------
 
 
+def folded(text: Column, collation: str | None) -> Column:
+    """A text without case, width (Unicode NFKC) and spaces around, for comparing; an index has the same expression."""
+    plain = func.normalize(func.btrim(text), literal_column("NFKC"), type_=Text())
+    return func.lower(plain.collate(collation) if collation else plain, type_=Text())
+
+
 def part(field: str, column: Column) -> Column:
     """A part of a date or time as `numeric`."""
     return type_coerce(extract(field, column), Numeric())
