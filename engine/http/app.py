@@ -18,6 +18,7 @@ from engine.http.resource import check_routes
 from engine.http.routes import (
     batch,
     docs,
+    duplicates,
     files,
     formula,
     health,
@@ -39,6 +40,7 @@ LOADED_AT_START = 32
 
 RESOURCES = (
     *records.RESOURCES,
+    *duplicates.RESOURCES,
     *batch.RESOURCES,
     *processes.RESOURCES,
     *files.RESOURCES,

@@ -16,6 +16,7 @@ from engine.plan.access import Rights, refused_field
 from engine.plan.duplicates import rules_of
 from engine.plan.values import text_limit
 from engine.release.release import Release
+from metamodel.build import USER
 from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale
 from metamodel.kinds.composites import COMPOSITES, parts
@@ -288,6 +289,13 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
     }
     if rights.allows(obj.name, "edit"):
         made |= _conversion_paths(obj, rights, root, act)
+    if rights.allows(obj.name, "edit") and rights.allows(obj.name, "delete") and obj.name != USER:
+        made[f"{root}/{{id}}/merge"] = {
+            "parameters": [fixed.ID],
+            "post": act("merge", f"Merge others into one: {one}", requestBody=body(ref("Merging")),
+                        parameters=[fixed.IF_MATCH, fixed.IDEMPOTENCY, fixed.ACKNOWLEDGE, fixed.DRY],
+                        responses={"200": reply("What was merged", ref("Merged"), headers=("ETag",))}),
+        }
     if any(f.type in FILES and f.name in rights.readable(obj.name) for f in obj.fields.values()):
         made |= {
             f"{root}/{{id}}/files/{path}": {"parameters": given, "get": act(id_, f"{what}: {one}", **fixed.FILE)}

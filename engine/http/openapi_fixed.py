@@ -21,6 +21,7 @@ ERRORS = parameter("errors", "query", {"type": "boolean"}, "Tell under `_errors`
 FIELDS = parameter("fields", "query", TEXT, "Fields to answer, comma separated; `account.name` reaches further")
 IF_MATCH = parameter("If-Match", "header", TEXT, "The ETag of the record as it was read, or `*`", required=True)
 IDEMPOTENCY = parameter("Idempotency-Key", "header", TEXT, "A repeated request with the same key is not done again")
+DRY = parameter("dry", "query", {"type": "boolean"}, "Only tell what would be done")
 TASK = parameter("task", "path", TEXT, "The name of the task", required=True)
 REASON = parameter("X-Reason", "header", TEXT, "The reason of a stage move (UTF-8, percent-encoded)")
 ACKNOWLEDGE = parameter(
@@ -108,6 +109,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Result": _object("object id created", object=TEXT, id=UUID, version={"type": ["integer", "null"]},
                       created={"type": "boolean"}, ref=TEXT),
     "Results": _list(ref("Result")),
+    "Merging": _object(
+        "from", **{"from": {"type": "array", "items": UUID, "minItems": 1, "maxItems": 50}},
+        take=ANYTHING, values=ANYTHING, versions=ANYTHING, acknowledge={"type": "array", "items": TEXT},
+    ),
+    "Merged": _object("id version values moved merged", id=UUID, version={"type": "integer"}, values=ANYTHING,
+                      moved=ANYTHING, merged={"type": "array", "items": UUID}),
     "Candidate": _object("", values=ANYTHING, id=UUID),
     "Duplicates": _list(_object(
         "rule label severity message found", rule=TEXT, label=TEXT, message=TEXT,

@@ -43,7 +43,7 @@ def record_list(obj: str, query_string: bytes) -> RecordQuery:
     found = parse(query_string)
     if found.get("after") == "":
         raise Refused("query.cursor")
-    errors = _flag(found, "errors")
+    errors = flag(found, "errors")
     count = found.pop("count", None)
     if count not in (None, "exact"):
         raise _invalid("count", "count can only be exact")
@@ -64,10 +64,10 @@ def record_single(obj: str, query_string: bytes) -> RecordQuery:
     """One record: `fields` and `errors`."""
     found = parse(query_string)
     only(found, "fields", "errors")
-    return RecordQuery(object=obj, single=True, fields=_names(found, "fields"), errors=_flag(found, "errors"))
+    return RecordQuery(object=obj, single=True, fields=_names(found, "fields"), errors=flag(found, "errors"))
 
 
-def _flag(found: dict[str, str], key: str) -> bool:
+def flag(found: dict[str, str], key: str) -> bool:
     value = found.pop(key, "false")
     if value not in ("true", "false"):
         raise _invalid(key, f"{key} is true or false")

@@ -13,6 +13,7 @@ HTML = b"text/html; charset=utf-8"
 CSV = b"text/csv; charset=utf-8"
 MARKDOWN = b"text/markdown; charset=utf-8"
 
+ENCODER = msgspec.json.Encoder(decimal_format="number")
 Header = tuple[bytes, bytes]
 
 
@@ -31,4 +32,4 @@ class Reply:
 
 def json_reply(value: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
     """An answer of a plain value."""
-    return Reply(msgspec.json.encode(value), status, headers)
+    return Reply(ENCODER.encode(value), status, headers)

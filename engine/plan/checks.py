@@ -87,6 +87,8 @@ class _Judged:
     def kept(self) -> Iterator[Check]:
         """What can not be changed any more, by the record as it was. A condition that is an error keeps it, too."""
         obj, update = self.declared, self.request.operation == "update"
+        if self.request.relinked:
+            return
         for f in obj.fields.values():
             if not update or f.name not in self.given:
                 continue

@@ -57,6 +57,7 @@ class RecordWrite:
     what is answered;
     `many` asks for a list. `historical` keeps given dates, owners and stages and skips the stage gate (needs the
     capability `import_historical`). `imported`: rows and fields must be such as the right to import allows, too.
+    `relinked`: what the rows refer to is another record of the same thing, so that locks do not keep it.
     `together`: objects of which rows are written in the same batch, before or after these. `depth` counts the workflow
     runs that led to this write.
     """
@@ -73,6 +74,7 @@ class RecordWrite:
     fields: tuple[str, ...] | None = None
     historical: bool = False
     imported: bool = False
+    relinked: bool = False
     many: bool = False
     together: frozenset[str] = frozenset()
     depth: int = 0

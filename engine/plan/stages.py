@@ -197,7 +197,7 @@ class _Gate:
                 yield Check("stage.required", name, stage.name, stage.label, there, stands, stage=stage.name)
         stood = all_of(self.follows(process, "old"), among(self.old, (stage.name,)))
         for name in stage.read_only:
-            if not self.create and name in self.given and self.closed:
+            if not self.create and name in self.given and self.closed and not self.request.relinked:
                 kept = same(system.field(obj, name), system.field(obj, name, "old"))
                 yield Check("stage.read_only", name, stage.name, stage.label, kept, stood)
         if not self.closed or not (self.create or self.moving):

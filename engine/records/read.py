@@ -11,6 +11,7 @@ from engine.base.context import Context
 from engine.base.errors import Refused
 from engine.base.signing import open_cursor, seal_cursor
 from engine.db import execute
+from engine.db.pool import Connection
 from engine.plan.read import Planned, plan_read
 from engine.plan.request import RecordQuery
 from engine.release.release import Release
@@ -42,11 +43,18 @@ class _Prepared:
     planned: Planned
 
 
-async def read_record(rt: Runtime, ctx: Context, release: Release, query: RecordQuery, record: UUID) -> Found:
-    """One record. Raises Refused "record.unknown" for a missing and for a hidden one alike."""
+async def read_record(
+    rt: Runtime, ctx: Context, release: Release, query: RecordQuery, record: UUID, conn: Connection | None = None
+) -> Found:
+    """One record, as the transaction of `conn` sees it where that is given. Raises Refused "record.unknown" for a
+    missing and for a hidden one alike."""
     prepared = _prepare(rt, ctx, release, query, None)
     args = prepared.statement.arguments(ctx, prepared.planned.values, id=record)
-    body, meta = await execute.read(rt.reads, release.role, prepared.statement.text, args)
+    text = prepared.statement.text
+    if conn is not None:
+        body, meta = await execute.fetch_json(conn, text, args)
+    else:
+        body, meta = await execute.read(rt.reads, release.role, text, args)
     if body is None or meta is None:
         raise Refused("record.unknown", f"there is no such record of {query.object}")
     return Found(body, int(meta))

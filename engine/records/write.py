@@ -298,7 +298,7 @@ def _prepare(
     key = (
         release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
         request.historical, request.imported, request.many, request.confirming,
-        request.acknowledging, request.unattended, request.together,
+        request.acknowledging, request.unattended, request.together, request.relinked,
     )
 
     def make() -> Prepared:

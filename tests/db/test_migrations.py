@@ -17,11 +17,12 @@ CONTROL = [
     *("0001_directory", "0002_jobs", "0003_formula_text", "0004_formula_number", "0005_formula_date"),
     "0006_formula_finance",
     "0007_worktime",
+    "0008_matching",
 ]
-TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files", "0005_timers"]
+TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files", "0005_timers", "0006_merges"]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
-    "_counter", "_file", "_timer",
+    "_counter", "_file", "_timer", "_merge",
 }  # fmt: skip
 
 

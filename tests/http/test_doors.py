@@ -293,8 +293,18 @@ def workflow(doors: Doors, v: Violation, record: str, name: str) -> set[str]:
     return found
 
 
-CHANGES = {door.__name__.rstrip("_"): door for door in (patch, move, bulk, upsert, batch, import_, conversion, workflow)}
-INNER = ("bulk", "workflow")
+def merge(doors: Doors, v: Violation, record: str, name: str) -> set[str]:
+    """Another record of the same thing goes into it, and the values are given with that."""
+    other = doors.make("dossier", name=f"o{next(doors.numbers)}")
+    before = doors.all()
+    path = f"/{TENANT}/api/records/dossier/{record}/merge"
+    answer = doors.client.post(path, json={"from": [other], "values": v.asks}, headers={"if-match": "*"})
+    assert doors.all() == before
+    return doors.codes(answer)
+
+
+CHANGES = {door.__name__.rstrip("_"): door for door in (patch, move, bulk, upsert, batch, import_, conversion, workflow, merge)}
+INNER = ("bulk", "workflow", "merge")
 """Doors that prepare something first and look themselves that nothing more is written."""
 
 

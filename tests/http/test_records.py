@@ -305,3 +305,25 @@ def test_errors_are_told_where_they_are_asked_for(ada: httpx2.Client) -> None:
     assert "_errors" not in ada.get(f"{address}?fields=worth&errors=false").json()
     listed = ada.get(f"{THINGS}?fields=name,worth&limit=1&errors=true").json()["items"]
     assert listed[0]["_errors"] == {}
+
+
+def test_merging_over_http(ada: httpx2.Client) -> None:
+    """A try changes nothing; the same key twice merges once; who asks for a merged record is shown the way."""
+    shelf = ada.post("/acme/api/records/shelf", json={"name": "merged shelf"}).json()["id"]
+    (one, tag), (two, _) = make(ada, name="m1", price=1.5), make(ada, name="m2", pieces=4, price=2, shelf=shelf)
+    body, master = {"from": [two.rsplit("/", 1)[1]]}, one.rsplit("/", 1)[1]
+    assert code(ada.post(f"{one}/merge", json=body)) == (428, "request.precondition")
+    tried = ada.post(f"{one}/merge?dry=true", json=body, headers={"if-match": tag})
+    assert tried.status_code == 200 and tried.json()["values"] == {"pieces": 4, "shelf": shelf}
+    assert ada.get(two).status_code == 200
+    headers = {"if-match": tag, "idempotency-key": "merge-1"}
+    first, again = (ada.post(f"{one}/merge", json=body, headers=headers) for _ in range(2))
+    assert first.status_code == again.status_code == 200 and first.content == again.content
+    assert ada.get(one).json()["price"] == 1.5 and ada.get(one).headers["etag"] == first.headers["etag"]
+    gone = ada.get(two)
+    assert code(gone) == (404, "record.unknown")
+    assert gone.json()["errors"][0] | {"detail": ""} == {
+        "pointer": "", "code": "record.merged", "detail": "", "about": [{"id": master}],
+    }
+    assert code(ada.post(f"{one}/merge", json={"from": []}, headers={"if-match": "*"})) == (422, "merge.refused")
+    assert code(ada.post(f"{one}/merge?dry=maybe", json=body, headers={"if-match": "*"}))[0] == 400

@@ -26,8 +26,8 @@ from engine.records import bin as recycle_bin
 from engine.records import write as writes
 from engine.records.bulk import Outcome, write_each
 from engine.records.conversion import Wish, convert, preview
-from engine.records.duplicates import duplicates
 from engine.records.history import history, stage_history
+from engine.records.merging import merged_into
 from engine.records.notices import notice_of
 from engine.records.read import read_page, read_record
 from engine.records.stages import moves
@@ -52,7 +52,14 @@ async def get_record(call: Call) -> Reply:
     key = (call.object, call.query_string, "single")
     asked = call.service.queries.get(key, lambda: query.record_single(key[0], key[1]))
     record = call.record
-    found = await read_record(call.rt, call.ctx, call.release, asked, record)
+    try:
+        found = await read_record(call.rt, call.ctx, call.release, asked, record)
+    except Refused as refused:
+        master = await merged_into(call.rt, call.ctx, call.release, call.object, record)
+        if refused.code != "record.unknown" or master is None:
+            raise
+        told = Fault("record.merged", "it was merged into another record", about=({"id": master},))
+        raise Refused(refused.code, refused.detail, faults=[told]) from refused
     return Reply(found.body.encode(), headers=(call.etag(record, found.version),))
 
 
@@ -203,20 +210,6 @@ async def confirm_task(call: Call) -> Reply:
     return await once(call, work, obj=call.object)
 
 
-class Candidate(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a question for duplicates: the values of a new record, or those that `id` would get."""
-
-    values: dict[str, Any] = {}
-    id: UUID | None = None
-
-
-async def ask_duplicates(call: Call) -> Reply:
-    """What would be a duplicate: `{"items": [{"rule", "severity", "message", "found": [...]}]}`."""
-    query.only(query.parse(call.query_string))
-    body = await call.typed(Candidate)
-    return json_reply({"items": await duplicates(call.rt, call.ctx, call.release, call.object, body.values, body.id)})
-
-
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a conversion: what the caller wants otherwise, by the names of parts."""
 
@@ -346,6 +339,5 @@ RESOURCES = (
     Resource(f"{ROOT}/{{id}}/moves", GET=Action(list_moves, "user")),
     Resource(f"{ROOT}/{{id}}/history", GET=Action(list_history, "user")),
     Resource(f"{ROOT}/{{id}}/stages", GET=Action(list_stages, "user")),
-    Resource("/{tenant}/api/duplicates/{object}", POST=Action(ask_duplicates, "user")),
     Resource(f"{ROOT}/{{id}}/restore", POST=Action(restore_record, "user")),
 )  # fmt: skip
