@@ -200,6 +200,7 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         to=USER if kind == "user" else None if several else to,
         targets={target: each.get(target, alike) for target in several},
         reverse=data.get("reverse"),
+        tree=data.get("tree", False),
         on_delete=alike if reference and not several else None,
         processes=_names(data.get("process", ())),
         format=data.get("format"),

@@ -71,6 +71,7 @@ MEANING_CODES = {
     "M233": "a conversion does not fit",
     "M234": "dependent options do not fit",
     "M242": "a duplicate rule does not fit",
+    "M243": "a lookup makes no tree",
     "M241": "the schema of a JSON field is not usable",
     "M235": "a calendar is not valid",
     "M240": "the days of a rule are not valid",

@@ -55,6 +55,7 @@ CODES: dict[str, Code] = {
     "record.schema": Code("invalid", "The value does not fit the schema of its field"),
     "record.reference": Code("invalid", "The referenced record does not exist"),
     "record.key": Code("invalid", "The key names no single record"),
+    "record.tree": Code("invalid", "The record would be above itself"),
     "record.unique": Code("invalid", "The value is already in use"),
     "record.duplicate": Code("invalid", "There are such records already"),
     "record.rule": Code("invalid", "A rule is not met"),

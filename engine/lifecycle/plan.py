@@ -64,7 +64,7 @@ KEEPS_DATA = (
     (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
     (
         r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|read_only_when|set_once|format|reverse|"
-        r"on_delete|indexed|stored|processes)",
+        r"on_delete|indexed|stored|processes|tree)",
         {"change"},
     ),
     (r"object\.[^.]+\.fields\.[^.]+\.depends_on\b.*", {"add", "change", "remove"}),

@@ -63,6 +63,8 @@ def plan_anchors(
         ways[path] = ways.get(path, True) and shared
 
     for check in (check for check in checks if check.severity == "error"):
+        if check.alone:
+            found.setdefault(obj, {})
         for node in (node for tree in (check.holds, check.when) if tree is not None for node in own(tree)):
             path = tuple(hop.rstrip("!") for hop in node.path)
             if isinstance(node, PlannedAggregate) and node.whole:

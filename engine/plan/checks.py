@@ -27,7 +27,8 @@ DUPLICATE = "record.duplicate"
 class Check:
     """A condition over the new and old image. It is broken where `holds` is not true, among rows where `when` is.
 
-    `grant`: judged as a right, in which a blank is no yes. `late`: judged after the rows are written. What is "info"
+    `grant`: judged as a right, in which a blank is no yes. `late`: judged after the rows are written; `alone`: so, and
+    while nobody else writes what could break it together with this write. What is "info"
     refuses nothing and is told. Messages and codes, the `formula` that `holds` was written as and the `stage` that asks
     for it stand beside the plan, so that the statement's text depends on the conditions only.
     """
@@ -40,6 +41,7 @@ class Check:
     when: Node | None = None
     grant: bool = False
     late: bool = False
+    alone: bool = False
     formula: Formula | None = None
     severity: Severity = "error"
     stage: str | None = None
@@ -49,7 +51,7 @@ def record_checks(request: RecordWrite, rights: Rights, given: frozenset[str], s
     """What judges a record whatever its stage."""
     judged = _Judged(request, rights, given, system)
     found = [*_access_checks(request, rights, given), *judged.required()] if request.operation != "delete" else []
-    return [*found, *judged.kept(), *judged.rules(), *judged.duplicates()]
+    return [*found, *judged.kept(), *judged.rules(), *judged.duplicates(), *judged.trees()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,16 @@ class _Judged:
             names = Field(Type("list"), (), self.request.object, ACKNOWLEDGED)
             return declared, [negated(Call(BOOLEAN, "INCLUDES", (names, code(name))))]
         return declared, []
+
+    def trees(self) -> Iterator[Check]:
+        """Nothing is above itself. Only an update can make it so: what is new has nothing below."""
+        release, obj = self.rights.release, self.request.object
+        for f in self.declared.fields.values() if self.request.operation == "update" else ():
+            if f.tree and f.name in self.given:
+                ref = release.table(obj)
+                names = (code(f'"{ref.schema}"."{ref.name}"'), code(release.column(obj, f.name)))
+                holds = Call(BOOLEAN, "nowhereup", (*names, self.field("id")))
+                yield Check("record.tree", f.name, None, {}, holds, negated(self.same(f.name)), alone=True)
 
     def duplicates(self) -> Iterator[Check]:
         """Others that agree with what is written, where it is new or something that they are looked for by changes."""

@@ -169,7 +169,9 @@ def plan_write(
         *stage_checks(request, rights, named, again, system),
     )
     stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
-    checks = tuple(replace(check, late=is_late(release, obj, check, request.together, stale)) for check in checks)
+    checks = tuple(
+        replace(check, late=check.alone or is_late(release, obj, check, request.together, stale)) for check in checks
+    )
     shown = tuple(output(name, obj, reader) for name in outputs)
     visible = reader.visible(obj)
     trees = [tree for check in checks for tree in (check.holds, check.when)]

@@ -48,7 +48,7 @@ FIELD_TYPES: dict[str, FieldType] = {
     "image": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"many", "max", "max_size", "types"}),
     "audio": FieldType("uuid[]", "list", WRITABLE - {"indexed", "default"} | {"max_size", "types"}),
     "json": FieldType("jsonb", "json", WRITABLE - {"indexed", "default"} | {"schema"}),
-    "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete"}),
+    "lookup": FieldType("uuid", "reference", WRITABLE | {"to", "reverse", "on_delete", "tree"}),
     "user": FieldType("uuid", "reference", WRITABLE | {"reverse", "on_delete"}),
     "stage": FieldType("text", "select", COMMON | {"process", "indexed"}),
     "auto_number": FieldType("text", "text", COMMON | {"format", "gapless", "reset", "per"}, writable=False),

@@ -1,4 +1,4 @@
-"""A lookup points to an object that exists; the fields of the system need the object `user`."""
+"""A lookup points to an object that exists, that of a tree to its own; the fields of the system need `user`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ def check(model: Model, at: Places, issues: Collector) -> None:
         )
     for owner in model.objects.values():
         for f in owner.fields.values():
+            if f.tree and f.to != owner.name:
+                what = f"{owner.name}.{f.name} does not point to {owner.name} alone, so that there is no tree"
+                issues.add("M243", what, at.value("object", owner.name, "fields", f.name, "tree"), "remove it")
             if f.type == "lookup" and f.to and not f.system:
                 find_object(
                     model,

@@ -18,6 +18,7 @@ CONTROL = [
     "0006_formula_finance",
     "0007_worktime",
     "0008_matching",
+    "0009_trees",
 ]
 TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files", "0005_timers", "0006_merges"]
 TENANT_TABLES = {
