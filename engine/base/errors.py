@@ -116,6 +116,7 @@ CODES: dict[str, Code] = {
     "database.behind": Code("unavailable", "The database needs the system migrations"),
     "database.timeout": Code("busy", "The query took too long"),
     "database.conflict": Code("busy", "The write collided with another one"),
+    "database.full": Code("unavailable", "The database has no room left"),
     "database.binaries": Code("unavailable", "No PostgreSQL server was found"),
     "database.start": Code("unavailable", "The embedded PostgreSQL did not start"),
     "internal": Code("internal", "Something went wrong on our side"),

@@ -35,6 +35,7 @@ _STATES = {
     "40001": "database.conflict",
     "40P01": "database.conflict",
     "55P03": "database.conflict",
+    "53100": "database.full",
     "57014": "database.timeout",
     "25P03": "database.timeout",
     "25P04": "database.timeout",
