@@ -48,3 +48,9 @@ TIMER_OVERLAP_SECONDS = 600.0
 """How late a record may be committed for its moment to be seen: longer than any statement takes."""
 TIMER_REST_SECONDS = 60.0
 """How long a watermark may stay behind where nothing is due."""
+TABLE_COLUMNS = 1_000
+SHEET_CELLS = 20_000_000
+SHEET_BYTES = 512 * 1024 * 1024
+"""How much a workbook may unpack to."""
+IMPORT_DAYS = 90
+"""How long finished imports, their files and their rows are kept."""

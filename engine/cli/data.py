@@ -1,24 +1,25 @@
-"""`fieldwright data`: import from CSV by a declared mapping, export to CSV."""
+"""`fieldwright data`: import from CSV and XLSX by a declared mapping, export to CSV."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import Progress, TaskID
 
+from engine.base.cells import safe_cell
 from engine.base.errors import Refused
 from engine.cli.console import err, out, progress_bar, show_issues, source_texts
 from engine.cli.work import AsUser, acting, with_runtime
 from engine.plan.request import RecordQuery
 from engine.records.export import export as export_records
 from engine.records.export import export_fields
-from engine.records.importing import Imported, import_csv
+from engine.records.importing import Imported, import_file, rehearsal
 from engine.records.mapping import ImportMapping, load_mapping
-from engine.reports.export import safe_cell
 from engine.runtime import Runtime
 from metamodel.issues import PackError
 
@@ -30,12 +31,12 @@ SHOWN = 20
 def import_(
     tenant: Annotated[str, typer.Argument(help="The tenant.")],
     mapping: Annotated[Path, typer.Argument(help="The mapping file, or a folder of them, taken by name.")],
-    source: Annotated[Path, typer.Argument(help="The CSV file, or the folder that holds the mappings' files.")],
+    source: Annotated[Path, typer.Argument(help="The CSV or XLSX file, or the folder that holds the mappings' files.")],
     as_user: AsUser = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything, then undo it.")] = False,
     errors: Annotated[Path | None, typer.Option(help="A CSV file for the rows that are refused.")] = None,
 ) -> None:
-    """Import CSV files. Good rows are written, the others are reported with their line; then the exit code is 1."""
+    """Import CSV files or workbooks. Good rows are written, the others are reported; then the exit code is 1."""
     files = sorted(mapping.glob("*.yaml")) if mapping.is_dir() else [mapping]
     if not files:
         raise Refused("import.mapping", f"{mapping} holds no mapping")
@@ -48,16 +49,20 @@ def import_(
         release = await rt.store.release(tenant)
         ctx = await acting(rt, release, as_user, door="import")
         results = []
-        for found, path in pairs:
-            with progress_bar() as bar:
-                task = bar.add_task(found.name, total=None)
+        # In a dry run a file finds what the files before it would have brought.
+        async with rehearsal(rt, release) if dry_run else nullcontext() as within:
+            for found, path in pairs:
+                with progress_bar() as bar:
+                    task = bar.add_task(found.name, total=None)
 
-                def moved(count: int, rows: int, bar: Progress = bar, task: TaskID = task) -> None:
-                    bar.update(task, completed=count, total=rows)
+                    def moved(count: int, rows: int, bar: Progress = bar, task: TaskID = task) -> None:
+                        bar.update(task, completed=count, total=rows)
 
-                done = await import_csv(rt, ctx, release, found, path, dry_run=dry_run, progress=moved)
-            results.append(done)
-            _show(found, path, done)
+                    done = await import_file(
+                        rt, ctx, release, found, path, dry_run=dry_run, within=within, progress=moved
+                    )
+                results.append(done)
+                _show(found, path, done)
         return results
 
     results = with_runtime(work)

@@ -24,11 +24,13 @@ async def stage(conn: Connection, width: int, rows: Iterable[tuple[Any, ...]]) -
     await conn.execute(f"ANALYZE pg_temp.{TABLE}; RESET statement_timeout")
 
 
-async def repeated(conn: Connection, column: int) -> dict[int, int]:
-    """The lines whose value in a column stood in an earlier line already: line -> that earlier line."""
+async def repeated(conn: Connection, columns: Sequence[int]) -> dict[int, int]:
+    """The lines whose values in all these columns stood in an earlier line already: line -> that earlier line."""
+    names = [f"c{column}" for column in columns]
+    given = " AND ".join(f"{name} IS NOT NULL" for name in names)
     rows = await conn.fetch(
-        f"SELECT line, first FROM (SELECT line, min(line) OVER (PARTITION BY c{column}) AS first "
-        f"FROM pg_temp.{TABLE} WHERE c{column} IS NOT NULL) AS r WHERE line > first"
+        f"SELECT line, first FROM (SELECT line, min(line) OVER (PARTITION BY {', '.join(names)}) AS first "
+        f"FROM pg_temp.{TABLE} WHERE {given}) AS r WHERE line > first"
     )
     return {row["line"]: row["first"] for row in rows}
 

@@ -1,17 +1,19 @@
-"""Import of a CSV file: staged by COPY, then written in batches through the ordinary door.
+"""Import of a file: staged by COPY, then written in batches through the ordinary door.
 
 Good rows are written, the others are reported with their line; a dry run does everything and undoes it. A batch is
-one transaction. The rows of a file are written in its order.
+one transaction, in which a journal may note what became of its rows. The rows of a file are written in its order.
 """
 
 from __future__ import annotations
 
 import asyncio
-import csv
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from engine.base.context import Context
@@ -19,16 +21,19 @@ from engine.base.errors import Fault, Refused
 from engine.base.limits import IMPORT_BATCH, IMPORT_STATEMENT_SECONDS
 from engine.db import staging
 from engine.db.pool import Connection
+from engine.db.transaction import atomic, retry
 from engine.plan.access import Rights, allowed
 from engine.plan.request import Operation, RecordWrite
 from engine.plan.written import Unfit
 from engine.records.bulk import Outcome, write_each
-from engine.records.lookup import ids_by_key
+from engine.records.lookup import ids_by_key, ids_by_keys
 from engine.records.mapping import SYSTEM_FIELDS, ImportMapping, Source, option_labels, picked, typed, verify
+from engine.records.tables import Table, open_table
 from engine.release.release import Release
 from engine.runtime import Runtime
 
 MEMORY = 200_000
+ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T|$)")
 OPTIONS = frozenset({"select", "multi_select", "stage"})
 Line: TypeAlias = "tuple[int, str | None, dict[str, Any], UUID | None]"
 """A row to be written: its line, its key, its fields, and the record that it updates."""
@@ -43,6 +48,16 @@ class Rejected:
     faults: tuple[Fault, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A row that was written: its record, and the version that it has by this."""
+
+    line: int
+    outcome: str
+    record: UUID
+    version: int
+
+
 @dataclass(slots=True)
 class Imported:
     """The outcome: counts and every rejected row, in the order of the file."""
@@ -54,6 +69,21 @@ class Imported:
     dry_run: bool = False
 
 
+class Journal(Protocol):
+    """Where it is kept what became of the rows, so that an import that was interrupted goes on."""
+
+    cursor: int
+    """The last line that is done."""
+
+    async def begin(self, conn: Connection) -> None:
+        """Called first in the transaction of each batch; raises what ends the import."""
+
+    async def note(
+        self, conn: Connection, cursor: int, rows: int, done: Sequence[Done], rejected: Sequence[Rejected]
+    ) -> None:
+        """Called last in it: the lines up to `cursor` of the file's `rows` have come to this."""
+
+
 @dataclass(slots=True)
 class _Job:
     rt: Runtime
@@ -62,6 +92,9 @@ class _Job:
     mapping: ImportMapping
     done: Imported
     conn: Connection
+    journal: Journal | None
+    rehearsed: bool
+    typed: bool
     early: dict[int, list[Fault]] = field(default_factory=dict)
     known: dict[tuple[str, str], dict[str, list[UUID]]] = field(default_factory=dict)
     values: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -71,43 +104,72 @@ class _Job:
     def sources(self) -> tuple[Source, ...]:
         return (*self.mapping.sources, *self.mapping.system)
 
+    @property
+    def reader(self) -> Connection | None:
+        """Where keys are looked up: what a dry run has written is seen by its own connection alone."""
+        return self.conn if self.rehearsed else None
 
-async def import_csv(
+
+@asynccontextmanager
+async def rehearsal(rt: Runtime, release: Release) -> AsyncIterator[Connection]:
+    """A connection for dry runs: what is written is seen by the ones that follow, and undone at the end."""
+    async with rt.writes.connection(release.role) as conn:
+        await conn.execute("BEGIN")
+        try:
+            yield conn
+        finally:
+            if not conn.is_closed():
+                await conn.execute("ROLLBACK")
+
+
+async def import_file(
     rt: Runtime, ctx: Context, release: Release, mapping: ImportMapping, path: Path, *, dry_run: bool = False,
+    within: Connection | None = None, journal: Journal | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Imported:
-    """Imports the file; `progress(done, rows)` is called after each batch.
+    """Imports the file; `progress(done, rows)` is called after each batch. A dry run may go on `within` a rehearsal
+    that others share.
 
     Raises Refused `import.file`, `import.mapping`, `access.denied` (the verb `import` and the verbs of the mode are
     needed, and `import_historical` for historical mode) before anything is written.
     """
-    rights = rt.rights(ctx.actor, release)
-    _check_rights(rights, mapping)
-    header, rows = _open(path)
-    verify(mapping, release, header)
+    if dry_run and within is None:
+        async with rehearsal(rt, release) as conn:
+            return await import_file(rt, ctx, release, mapping, path, dry_run=True, within=conn, progress=progress)
+    check_rights(rt.rights(ctx.actor, release), mapping)
+    table = open_table(path, mapping.encoding, mapping.separator, mapping.sheet)
+    verify(mapping, release, table.header)
+    if within is not None:
+        return await _import(rt, ctx, release, mapping, table, within, journal, dry_run, progress)
+    async with rt.writes.connection(release.role) as conn:
+        return await _import(rt, ctx, release, mapping, table, conn, journal, dry_run, progress)
+
+
+async def _import(
+    rt: Runtime, ctx: Context, release: Release, mapping: ImportMapping, table: Table, conn: Connection,
+    journal: Journal | None, dry_run: bool, progress: Callable[[int, int], None] | None,
+) -> Imported:
     done = Imported(dry_run=dry_run)
-    async with rt.writes.connection(release.role) as staged, rt.writes.connection(release.role) as conn:
-        job = _Job(rt, ctx, release, mapping, done, conn)
+    async with rt.writes.connection(release.role) as staged:
+        job = _Job(rt, ctx, release, mapping, done, conn, journal, dry_run, table.typed)
         try:
-            await staging.stage(staged, len(job.sources), _staged(job, rows))
+            await staging.stage(staged, len(job.sources), _staged(job, table))
             twice = {}
             if mapping.key:
-                twice = await staging.repeated(staged, [s.field for s in mapping.sources].index(mapping.key))
+                fields = [source.field for source in mapping.sources]
+                twice = await staging.repeated(staged, [fields.index(key) for key in mapping.key])
             await conn.execute(f"SET statement_timeout = '{IMPORT_STATEMENT_SECONDS}s'")
-            if dry_run:
-                await conn.execute("BEGIN")
             await _batches(job, staged, twice, progress)
         finally:
-            if dry_run and not conn.is_closed():
-                await conn.execute("ROLLBACK")
-            if not conn.is_closed():
+            if not dry_run and not conn.is_closed():
                 await conn.execute("RESET statement_timeout")
             await staging.drop(staged)
     done.rejected.sort(key=lambda rejected: rejected.line)
     return done
 
 
-def _check_rights(rights: Rights, mapping: ImportMapping) -> None:
+def check_rights(rights: Rights, mapping: ImportMapping) -> None:
+    """Raises Refused "access.denied" where the actor may not import by the mapping."""
     verbs = {"create": ("create",), "update": ("edit",), "upsert": ("create", "edit")}[mapping.mode]
     if mapping.object not in rights.release.model.objects:
         return
@@ -117,56 +179,18 @@ def _check_rights(rights: Rights, mapping: ImportMapping) -> None:
         raise Refused("access.denied", "the capability import_historical is needed")
 
 
-def _open(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    try:
-        file = path.open(encoding="utf-8-sig", newline="")
-        reader = csv.reader(file, strict=True)
-        header = next(reader, None)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Refused("import.file", f"{path.name}: {_reason(error)}") from error
-    if not header:
-        file.close()
-        raise Refused("import.file", f"{path.name} is empty")
-
-    def rows() -> Iterator[tuple[int, list[str]]]:
-        with file:
-            line = reader.line_num + 1
-            try:
-                for cells in reader:
-                    if cells:
-                        yield line, cells
-                    line = reader.line_num + 1
-            except (UnicodeDecodeError, csv.Error) as error:
-                raise Refused("import.file", f"{path.name}, line {line}: {_reason(error)}") from error
-
-    return header, _with_header(header, rows())
-
-
-def _with_header(header: list[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    yield 1, header
-    yield from rows
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "the text is not UTF-8"
-    return error.strerror or "can not be opened" if isinstance(error, OSError) else str(error)
-
-
-def _staged(job: _Job, rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[Any, ...]]:
+def _staged(job: _Job, table: Table) -> Iterator[tuple[Any, ...]]:
     """Each row as texts after blank, map, template and factor; what is wrong by then is noted with its line."""
-    _, header = next(rows)
     seen: set[str] = set()
-    for line, cells in rows:
-        row = dict(zip(header, cells, strict=False))
+    for line, cells, row in table.named():
         if job.mapping.distinct:
             value = row.get(job.mapping.distinct, "")
             if value in seen:
                 continue
             seen.add(value)
         job.done.rows += 1
-        if len(cells) != len(header):
-            detail = f"the row has {len(cells)} cells, the header {len(header)}"
+        if len(cells) != len(table.header):
+            detail = f"the row has {len(cells)} cells, the header {len(table.header)}"
             job.early[line] = [Fault("import.file", detail)]
         texts: list[str | None] = []
         for source in job.sources:
@@ -185,15 +209,17 @@ async def _batches(
     job: _Job, staged: Connection, twice: dict[int, int], progress: Callable[[int, int], None] | None
 ) -> None:
     """While the database writes one batch, the next is made ready."""
-    after, writing = 0, None
+    after, writing = job.journal.cursor if job.journal else 0, None
     try:
         while rows := await staging.batch(staged, len(job.sources), after, IMPORT_BATCH):
             after = rows[-1]["line"]
             await job.rt.store.check_all()
-            creates, updates = await _prepared(job, rows, twice)
+            if writing is not None and job.rehearsed:
+                await writing
+            batch = await _prepared(job, rows, twice)
             if writing is not None:
                 await writing
-            writing = asyncio.create_task(_write_both(job, creates, updates, progress))
+            writing = asyncio.create_task(_write(job, batch, progress))
             await asyncio.sleep(0)
         if writing is not None:
             await writing
@@ -203,49 +229,86 @@ async def _batches(
             await asyncio.wait([writing])
 
 
-async def _write_both(
-    job: _Job, creates: list[Line], updates: list[Line], progress: Callable[[int, int], None] | None
-) -> None:
-    await _write(job, "create", creates)
-    await _write(job, "update", updates)
+@dataclass(slots=True)
+class _Batch:
+    """The rows of a batch that can be tried, to be created and to be updated, and those that can not."""
+
+    last: int
+    creates: list[Line] = field(default_factory=list)
+    updates: list[Line] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+async def _write(job: _Job, batch: _Batch, progress: Callable[[int, int], None] | None) -> None:
+    """One transaction, begun again where it only lost a race."""
+
+    async def once() -> tuple[list[Done], list[Rejected]]:
+        done: list[Done] = []
+        rejected = list(batch.rejected)
+        async with atomic(job.conn):
+            if job.journal:
+                await job.journal.begin(job.conn)
+            await _write_rows(job, "create", batch.creates, done, rejected)
+            await _write_rows(job, "update", batch.updates, done, rejected)
+            if job.journal:
+                await job.journal.note(job.conn, batch.last, job.done.rows, done, rejected)
+        return done, rejected
+
+    done, rejected = await (once() if job.rehearsed else retry(once))
+    job.done.created += sum(one.outcome == "created" for one in done)
+    job.done.updated += sum(one.outcome == "updated" for one in done)
+    job.done.rejected += rejected
     if progress:
         progress(job.done.created + job.done.updated + len(job.done.rejected), job.done.rows)
 
 
-async def _prepared(job: _Job, rows: Any, twice: dict[int, int]) -> tuple[list[Line], list[Line]]:
-    """The rows of a batch that can be tried, to be created and to be updated; what is wrong with others is noted.
-
-    Lookups and keys find the records that were there when the batch before the last was written.
-    """
+async def _prepared(job: _Job, rows: Any, twice: dict[int, int]) -> _Batch:
+    """A batch with the records that its keys and lookups find: those that were there when the batch before the last
+    was written."""
     mapping = job.mapping
     for n, source in enumerate(job.sources):
         if source.lookup:
             await _learn(job, source, {row[n + 1] for row in rows if row[n + 1] is not None})
-    key_at = [s.field for s in mapping.sources].index(mapping.key) + 1 if mapping.key else None
-    there = {}
-    if mapping.key and key_at:
-        keys = {row[key_at] for row in rows if row[key_at] is not None}
-        there = await ids_by_key(job.rt, job.ctx, job.release, mapping.object, mapping.key, keys)
-    creates: list[Line] = []
-    updates: list[Line] = []
+    at = [n + 1 for key in mapping.key for n, source in enumerate(mapping.sources) if source.field == key]
+    batch = _Batch(rows[-1]["line"])
+    tried: list[tuple[Line, tuple[str, ...] | None, list[Fault]]] = []
     for row in rows:
-        line, key = row["line"], row[key_at] if key_at else None
+        line, texts = row["line"], tuple(row[n] for n in at)
         faults = list(job.early.get(line, ()))
         if line in twice:
-            faults.append(Fault("record.unique", f"the key stands in line {twice[line]} already", f"/{mapping.key}"))
+            detail = f"the key stands in line {twice[line]} already"
+            faults.append(Fault("record.unique", detail, _of_key(mapping)))
         made = _row(job, row, faults)
+        complete = mapping.key and all(made.get(key) is not None for key in mapping.key)
+        key = tuple(_key_text(made[key]) for key in mapping.key) if complete else None
+        tried.append(((line, ", ".join(text for text in texts if text) or None, made, None), key, faults))
+    wanted = {key for _, key, _ in tried if key is not None}
+    there = await ids_by_keys(job.rt, job.ctx, job.release, mapping.object, mapping.key, wanted, job.reader)
+    for (line, shown, made, _), key, faults in tried:
         found = there.get(key, []) if key is not None else []
         if mapping.mode == "create" and found:
-            faults.append(Fault("record.unique", "there is such a record already", f"/{mapping.key}"))
+            faults.append(Fault("record.unique", "there is such a record already", _of_key(mapping)))
         elif mapping.mode == "update" and not found:
-            faults.append(Fault("record.unknown", "there is no such record", f"/{mapping.key}"))
+            faults.append(Fault("record.unknown", "there is no such record", _of_key(mapping)))
         elif len(found) > 1:
-            faults.append(Fault("record.reference", f"{len(found)} records have this key", f"/{mapping.key}"))
+            faults.append(Fault("record.reference", f"{len(found)} records have this key", _of_key(mapping)))
         if faults:
-            job.done.rejected.append(Rejected(line, key, tuple(faults)))
+            batch.rejected.append(Rejected(line, shown, tuple(faults)))
         else:
-            (updates if found else creates).append((line, key, made, found[0] if found else None))
-    return creates, updates
+            (batch.updates if found else batch.creates).append((line, shown, made, found[0] if found else None))
+    return batch
+
+
+def _of_key(mapping: ImportMapping) -> str:
+    """The pointer of what is wrong with a key: its first field."""
+    return f"/{mapping.key[0]}"
+
+
+def _key_text(value: Any) -> str:
+    """A part of a key as the database writes it."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 async def _learn(job: _Job, source: Source, keys: set[str]) -> None:
@@ -259,7 +322,7 @@ async def _learn(job: _Job, source: Source, keys: set[str]) -> None:
         if len(known) > MEMORY:
             known.clear()
             new = keys
-        found = await ids_by_key(job.rt, job.ctx, job.release, target, source.lookup, new)
+        found = await ids_by_key(job.rt, job.ctx, job.release, target, source.lookup, new, job.reader)
         known.update({key: found.get(key, []) for key in new})
 
 
@@ -297,7 +360,8 @@ def _typed(job: _Job, source: Source, kind: str, text: str) -> Any:
     if remembered not in job.values:
         if len(job.values) > MEMORY:
             job.values.clear()
-        made = typed(kind, text, source.format, job.release.model.settings.time_zone)
+        form = None if job.typed and ISO.match(text) else source.format
+        made = typed(kind, text, form, job.release.model.settings.time_zone)
         if kind in OPTIONS:
             field = job.release.object(job.mapping.object).fields[source.field]
             labels = job.labels.setdefault(source.field, option_labels(job.release, field))
@@ -315,7 +379,9 @@ def _found(job: _Job, source: Source, text: str) -> str:
     return str(ids[0])
 
 
-async def _write(job: _Job, operation: Operation, rows: list[Line]) -> None:
+async def _write_rows(
+    job: _Job, operation: Operation, rows: list[Line], done: list[Done], rejected: list[Rejected]
+) -> None:
     if not rows:
         return
     request = RecordWrite(
@@ -326,7 +392,6 @@ async def _write(job: _Job, operation: Operation, rows: list[Line]) -> None:
     outcomes: list[Outcome] = await write_each(job.rt, job.ctx, job.release, request, job.conn)
     for (line, key, _, _), outcome in zip(rows, outcomes, strict=True):
         if outcome and isinstance(outcome[0], UUID):
-            job.done.created += operation == "create"
-            job.done.updated += operation == "update"
+            done.append(Done(line, f"{operation}d", outcome[0], outcome[1]))
         else:
-            job.done.rejected.append(Rejected(line, key, outcome))
+            rejected.append(Rejected(line, key, outcome))

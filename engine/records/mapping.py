@@ -1,4 +1,4 @@
-"""`kind: import`: the file that says how the columns and values of a CSV become fields of records."""
+"""`kind: import`: how the columns and values of a file become fields of records."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from engine.base.errors import Fault, Refused
+from engine.plan.structured import ENCODER
 from engine.plan.write import STAGE_ENTERED
 from engine.plan.written import Unfit
 from engine.release.release import Release
@@ -22,7 +23,7 @@ from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.object import Field
 from metamodel.names import did_you_mean
 from metamodel.schema_check import check
-from metamodel.source import read
+from metamodel.source import Item, parse, read
 
 TRUE, FALSE = frozenset({"true", "yes", "1", "y", "t"}), frozenset({"false", "no", "0", "n", "f"})
 CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,6})?))?")
@@ -47,13 +48,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ImportMapping:
-    """A checked mapping. `system` holds the sources of original dates in historical mode."""
+    """A checked mapping. `key` are the fields that find a record again; `system` holds the sources of original dates
+    in historical mode."""
 
     name: str
     file: str | None
+    encoding: str
+    separator: str
+    sheet: str | None
     object: str
     mode: str
-    key: str | None
+    key: tuple[str, ...]
     distinct: str | None
     history: bool
     acknowledged: frozenset[str]
@@ -65,21 +70,43 @@ def load_mapping(path: Path) -> ImportMapping:
     """The mapping in a file. Raises PackError with every problem and its place."""
     issues = Collector()
     _, items = read(path, str(path), issues)
+    return mapping_of(_checked(items, str(path), issues))
+
+
+def given_mapping(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain data of a mapping that a caller gives, with `kind` and `name` where they are missing.
+
+    Raises Refused "import.mapping" with a fault for every problem.
+    """
+    issues = Collector()
+    whole = {"kind": "import", "name": "import", **data}
+    try:
+        _, items = parse(ENCODER.encode(whole), "mapping", issues)
+        return _checked(items, "the mapping", issues)
+    except PackError as error:
+        faults = [Fault("import.mapping", f"{i.message}; {i.hint}" if i.hint else i.message) for i in error.issues]
+        raise Refused("import.mapping", faults[0].detail, faults=faults) from error
+
+
+def _checked(items: list[Item], name: str, issues: Collector) -> dict[str, Any]:
     if not issues.errors and (len(items) != 1 or items[0].plain().get("kind") != "import"):
-        raise Refused("import.mapping", f"{path} does not hold one document of kind import")
+        raise Refused("import.mapping", f"{name} does not hold one document of kind import")
     if not issues.errors:
         check("import", items[0], issues)
     if issues.errors:
         raise PackError(issues.issues)
-    return mapping_of(items[0].plain())
+    found: dict[str, Any] = items[0].plain()
+    return found
 
 
 def mapping_of(data: Mapping[str, Any]) -> ImportMapping:
     """The mapping that plain data declares; the data has passed its schema."""
     columns = [_source(field, given) for field, given in data["columns"].items()]
     system = [_source(field, given) for field, given in data.get("system", {}).items()]
+    key = data.get("key", ())
     return ImportMapping(
-        data["name"], data.get("file"), data["object"], data.get("mode", "create"), data.get("key"),
+        data["name"], data.get("file"), data.get("encoding", "utf-8"), data.get("separator", ","), data.get("sheet"),
+        data["object"], data.get("mode", "create"), (key,) if isinstance(key, str) else tuple(key),
         data.get("distinct"), data.get("history", False),
         frozenset(data.get("acknowledge", ())), tuple(columns), tuple(system),
     )
@@ -140,12 +167,14 @@ def verify(mapping: ImportMapping, release: Release, header: list[str]) -> None:
                 fault(f"/columns/{source.field}", f'the file has no column "{column}"', column, header)
     if mapping.distinct and mapping.distinct not in header:
         fault("/distinct", f'the file has no column "{mapping.distinct}"', mapping.distinct, header)
-    if mapping.mode != "create" and mapping.key is None:
+    if mapping.mode != "create" and not mapping.key:
         fault("/key", f"mode {mapping.mode} needs a key", "", ())
-    if mapping.key and mapping.key in fields and not _stored(fields[mapping.key]):
-        fault("/key", f'"{mapping.key}" is computed, so it finds no record', "", ())
-    if mapping.key and mapping.key not in {source.field for source in mapping.sources}:
-        fault("/key", f'the key "{mapping.key}" has no column', mapping.key, [s.field for s in mapping.sources])
+    given = [source.field for source in mapping.sources]
+    for key in mapping.key:
+        if key in fields and not _stored(fields[key]):
+            fault("/key", f'"{key}" is computed, so it finds no record', "", ())
+        if key not in given:
+            fault("/key", f'the key "{key}" has no column', key, given)
     if mapping.system and not mapping.history:
         fault("/system", "original dates are kept in historical mode only", "", ())
     if faults:

@@ -1,4 +1,4 @@
-"""Rows as CSV and as text for a terminal; the one place where a cell is made safe for a spreadsheet."""
+"""Rows as CSV and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,28 +10,12 @@ from typing import Any
 
 import msgspec
 
+from engine.base.cells import safe_cell
 from engine.reports.run import ReportResult
-
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
-"""What a spreadsheet may take for the beginning of a formula (OWASP, CSV injection)."""
 
 DIGITS = Context(prec=200)
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-
-
-def safe_cell(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | Decimal):
-        return format(value, "f") if isinstance(value, Decimal) else str(value)
-    if isinstance(value, list) and all(isinstance(item, str) and ";" not in item for item in value):
-        value = ";".join(value)
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return f"'{text}" if text.startswith(DANGEROUS) else text
 
 
 def csv_text(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -20,7 +20,7 @@ from engine.plan.read import plan_read
 from engine.plan.request import RecordQuery, RecordWrite
 from engine.plan.write import plan_write
 from engine.records.bulk import write_each
-from engine.records.importing import import_csv
+from engine.records.importing import import_file
 from engine.records.mapping import load_mapping
 from engine.records.rollups import drift, fill
 from engine.records.write import write
@@ -97,7 +97,7 @@ async def test_the_other_doors(house: Attic, tmp_path: Path) -> None:
         "kind: import\nname: things\nobject: thing\nfile: things.csv\n"
         "columns: {name: name, box: {column: box, lookup: name}, price: price}\n", "utf-8",
     )  # fmt: skip
-    done = await import_csv(house.rt, context(release), release, load_mapping(mapping), data)
+    done = await import_file(house.rt, context(release), release, load_mapping(mapping), data)
     assert (done.created, len(done.rejected)) == (19, 2)
     assert (await house.exact(box))["total"] == 7 + sum(range(20))
 

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from engine.lifecycle.apply import apply
-from engine.records.importing import Imported, import_csv
+from engine.records.importing import Imported, import_file
 from engine.records.mapping import load_mapping, mapping_of
 from engine.reports.run import run_report
 from metamodel.load import load_tenant
@@ -258,10 +258,10 @@ async def _import(made: Imports) -> None:
                 for name, source in plain["columns"].items()
             }
             data = DATA / plain["file"]
-            made.dry[shipped.name] = await import_csv(rt, ctx, release, mapping_of(plain), data, dry_run=True)
-            made.done[shipped.name] = await import_csv(rt, ctx, release, shipped, data)
+            made.dry[shipped.name] = await import_file(rt, ctx, release, mapping_of(plain), data, dry_run=True)
+            made.done[shipped.name] = await import_file(rt, ctx, release, shipped, data)
             if shipped.name in ("products", "accounts"):
-                made.again[shipped.name] = await import_csv(rt, ctx, release, shipped, data)
+                made.again[shipped.name] = await import_file(rt, ctx, release, shipped, data)
 
 
 def lines_where(table: str, column: str, value: str) -> set[int]:

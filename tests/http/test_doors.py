@@ -25,7 +25,7 @@ from engine.base.settings import Settings
 from engine.identity.logins import create_login
 from engine.lifecycle.apply import apply
 from engine.plan.request import RecordWrite
-from engine.records.importing import import_csv
+from engine.records.importing import import_file
 from engine.records.mapping import load_mapping
 from engine.records.write import write
 from engine.release.release import Release
@@ -259,7 +259,7 @@ def import_(doors: Doors, v: Violation, record: str, name: str) -> set[str]:
     data.write_text("\n".join(",".join(map(str, row)) for row in (columns, (name, *v.asks.values()))) + "\n", "utf-8")
 
     async def go(rt: Runtime, release: Release) -> set[str]:
-        done = await import_csv(rt, context(release, door="import"), release, load_mapping(mapping), data)
+        done = await import_file(rt, context(release, door="import"), release, load_mapping(mapping), data)
         assert done.updated == 0
         return {fault.code for row in done.rejected for fault in row.faults}
 

@@ -14,7 +14,7 @@ import yaml
 
 from engine.base.context import OPERATOR, Actor
 from engine.lifecycle.apply import apply
-from engine.records.importing import Imported, import_csv
+from engine.records.importing import Imported, import_file
 from engine.records.mapping import load_mapping
 from engine.release.release import Release
 from engine.runtime import Runtime
@@ -129,7 +129,7 @@ class Store:
         file.write_text(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), "utf-8")
         data.write_bytes(text.encode() if isinstance(text, str) else text)
         ctx = context(self.release, self.actor, door="import")
-        return await import_csv(self.rt, ctx, self.release, load_mapping(file), data, **more)
+        return await import_file(self.rt, ctx, self.release, load_mapping(file), data, **more)
 
     async def parts(self, *fields: str, **query: Any) -> list[tuple[Any, ...]]:
         rows = await read(self.rt, self.release, "part", *fields, order=("sku",), **query)

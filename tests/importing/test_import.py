@@ -13,7 +13,7 @@ from engine.base.context import SYSTEM_USER
 from engine.base.limits import IMPORT_BATCH
 from engine.plan.request import RecordQuery
 from engine.records.export import export, export_fields
-from engine.records.importing import import_csv
+from engine.records.importing import import_file
 from engine.records.mapping import load_mapping
 from tests.importing.conftest import Store, actor
 from tests.tenancy import context, read, refusing
@@ -212,7 +212,7 @@ async def test_a_file_that_is_not_there_or_has_a_header_only(store: Store) -> No
     ctx, mapping = context(store.release), load_mapping(store.folder / "mapping.yaml")
     for path in (store.folder / "gone.csv", store.folder):
         with refusing("import.file", path.name):
-            await import_csv(store.rt, ctx, store.release, mapping, path)
+            await import_file(store.rt, ctx, store.release, mapping, path)
 
 
 async def test_spans_times_lists_and_json_are_read_as_exports_write_them(store: Store) -> None:

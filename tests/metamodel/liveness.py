@@ -11,6 +11,7 @@ _DOCS = "tests/metamodel/test_metadata_docs.py::"
 _REPORTS = "tests/reports/test_reports.py::"
 _SEEDS = "tests/lifecycle/test_seeds.py::test_records_of_seeds_are_created_once_by_their_key_and_refer_to_each_other"
 _CLI = "tests/cli/test_verbs.py::test_labels_and_descriptions_of_tenant_and_packs_are_shown"
+_TABLES = "tests/importing/test_keys_and_files.py::"
 _MAPPING = "tests/importing/test_mapping.py::"
 _IMPORT = "tests/importing/test_import.py::"
 _RUNS = "tests/automation/test_workflows.py::"
@@ -116,6 +117,9 @@ LEDGER: dict[str, str] = {
     "import.kind": f"{_MAPPING}test_another_kind_or_no_file_is_no_mapping",
     "import.name": f"{_MAPPING}test_a_mapping_that_breaks_its_schema_is_shown_with_line_and_column",
     "import.file": "tests/cli/test_verbs.py::test_3_import_export_and_report",
+    "import.encoding": f"{_TABLES}test_encodings_and_separators",
+    "import.separator": f"{_TABLES}test_encodings_and_separators",
+    "import.sheet": f"{_TABLES}test_a_workbook_with_typed_cells",
     "import.object": f"{_MAPPING}test_a_mapping_that_breaks_its_schema_is_shown_with_line_and_column",
     "import.mode": f"{_MAPPING}test_modes_create_update_upsert",
     "import.key": f"{_MAPPING}test_a_key_that_stands_twice_is_refused_with_the_earlier_line",

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.reports.export import report_csv, report_rows, safe_cell, shown
+from engine.base.cells import safe_cell
+from engine.reports.export import report_csv, report_rows, shown
 from engine.reports.run import ReportResult, listed, run_report
 from tests.reports.conftest import TENANT, Shop
 from tests.tenancy import context, opened, refusing, sql
