@@ -20,15 +20,23 @@ from pgqueuer.domain.models import Job
 
 from engine.automation import timers
 from engine.automation.dispatch import dispatch
+from engine.automation.imports import run_import
 from engine.automation.run import run
 from engine.base.errors import Refused
-from engine.base.limits import FILE_SWEEP_SECONDS, RUN_LEASE_SECONDS, RUN_SWEEP_SECONDS, TIMER_SWEEP_SECONDS
+from engine.base.limits import (
+    FILE_SWEEP_SECONDS,
+    IMPORT_DAYS,
+    IMPORTS_AT_ONCE,
+    RUN_LEASE_SECONDS,
+    RUN_SWEEP_SECONDS,
+    TIMER_SWEEP_SECONDS,
+)
 from engine.db import jobs
 from engine.db.pool import connect
 from engine.db.sqlstate import Outdated
 from engine.files.collect import collect
 from engine.runtime import Runtime
-from engine.sql import runs
+from engine.sql import imports, runs
 from engine.tenants.directory import tenants
 
 POLL = timedelta(seconds=1)
@@ -47,7 +55,17 @@ async def _run(rt: Runtime, payload: dict[str, Any]) -> None:
     await run(rt, payload["tenant"], UUID(payload["run"]))
 
 
-ENTRYPOINTS: dict[str, Callable[[Runtime, dict[str, Any]], Awaitable[None]]] = {"dispatch": _dispatch, "run": _run}
+async def _import(rt: Runtime, payload: dict[str, Any]) -> None:
+    await run_import(rt, payload["tenant"], UUID(payload["import"]))
+
+
+ENTRYPOINTS: dict[str, Callable[[Runtime, dict[str, Any]], Awaitable[None]]] = {
+    "dispatch": _dispatch,
+    "run": _run,
+    "import": _import,
+}
+AT_ONCE = {"import": IMPORTS_AT_ONCE}
+"""How many jobs of a kind are done at the same time, by all workers together; there is no limit for others."""
 
 
 async def work(rt: Runtime, *, stop: asyncio.Event | None = None, concurrency: int = 4) -> None:
@@ -88,7 +106,8 @@ async def drain(rt: Runtime, timeout: float = 30.0) -> None:
 
 
 async def sweep(rt: Runtime, patience: float = 3 * RUN_LEASE_SECONDS) -> int:
-    """Gives a job to each run that has been due for `patience` seconds and has none; how many were given.
+    """Gives a job to each run that has been due for `patience` seconds and has none, and to each import; how many were
+    given.
 
     Jobs that were held after an error come back to the queue too, and the queue's own log is kept short.
     """
@@ -96,6 +115,8 @@ async def sweep(rt: Runtime, patience: float = 3 * RUN_LEASE_SECONDS) -> int:
     async with rt.writes.connection() as conn:
         for tenant in await tenants(conn):
             given += await conn.fetchval(runs.sweep(tenant.schema), tenant.name, patience)
+            given += await conn.fetchval(imports.sweep(tenant.schema), tenant.name)
+            await conn.execute(imports.forget(tenant.schema), IMPORT_DAYS)
         await conn.execute(runs.HELD)
         for text in runs.FORGET:
             await conn.execute(text)
@@ -108,7 +129,8 @@ async def _take(rt: Runtime, stop: asyncio.Event, concurrency: int) -> None:
     conn = await connect(rt.url, server_settings={"application_name": "fieldwright worker"}, **caching)
     queue = jobs.worker(conn).qm
     for name, task in ENTRYPOINTS.items():
-        queue.entrypoint(name, accepts_context=False, on_failure="hold")(_handler(rt, task))
+        limit = AT_ONCE.get(name, 0)
+        queue.entrypoint(name, accepts_context=False, on_failure="hold", concurrency_limit=limit)(_handler(rt, task))
     stopper = asyncio.create_task(_stop(stop, queue.shutdown))
     try:
         await queue.run(

@@ -52,5 +52,7 @@ TABLE_COLUMNS = 1_000
 SHEET_CELLS = 20_000_000
 SHEET_BYTES = 512 * 1024 * 1024
 """How much a workbook may unpack to."""
+IMPORTS_AT_ONCE = 2
+UNDO_BATCH = 200
 IMPORT_DAYS = 90
 """How long finished imports, their files and their rows are kept."""

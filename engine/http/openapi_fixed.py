@@ -66,6 +66,7 @@ _ERROR = _object(
 
 _ANY_LIST: dict[str, Any] = {"type": "array", "items": ANYTHING}
 _SPAN: dict[str, dict[str, Any]] = {"start": {"type": "integer"}, "end": {"type": "integer"}}
+_OUTCOMES = ["created", "updated", "rejected", "undone", "kept"]
 _PLACE = {**TEXT, "enum": ["query", "field", "rule", "group", "measure"], "default": "query"}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -183,6 +184,23 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         hover={"type": ["object", "null"], "additionalProperties": True},
     ),
     "Runs": _list(ANYTHING),
+    "NewImport": _object("file mapping", file=UUID, mapping=ANYTHING, dry_run={"type": "boolean", "default": False}),
+    "Import": _object(
+        "id object state dry_run created updated rejected undone kept created_at created_by", id=UUID, object=TEXT,
+        state={**TEXT, "enum": ["queued", "running", "done", "failed", "cancelled", "undoing", "undone"]},
+        dry_run={"type": "boolean"}, mapping=ANYTHING, file=UUID, rows={"type": ["integer", "null"]},
+        **{name: {"type": "integer"} for name in ("created", "updated", "rejected", "undone", "kept")},
+        error={"type": ["object", "null"], "additionalProperties": True}, created_at=INSTANT, created_by=UUID,
+        started_at=INSTANT_OR_NULL, finished_at=INSTANT_OR_NULL,
+        undone_by={"type": ["string", "null"], "format": "uuid"},
+    ),
+    "Imports": _list(ref("Import")),
+    "ImportRows": _list(_object(
+        "line outcome", line={"type": "integer"}, outcome={**TEXT, "enum": _OUTCOMES},
+        record={"type": ["string", "null"], "format": "uuid"}, version={"type": ["integer", "null"]},
+        faults={"type": ["array", "null"], "items": ANYTHING},
+    )),
+    "ImportAsked": _object("id state", id=UUID, state=TEXT),
 }  # fmt: skip
 
 PROBLEM_RESPONSE = {
@@ -266,6 +284,8 @@ def paths(rights: Rights) -> dict[str, Any]:
                               responses={"200": reply("It was changed", ref("Result")),
                                          "201": reply("It was created", ref("Result"))}),
         }  # fmt: skip
+    if any(rights.allows(name, "import") for name in model.objects):
+        made |= _IMPORTS
     for capability, more in (("manage_users", _LOGINS), ("view_runs", _RUNS)):
         if capability in rights.capabilities:
             made |= more
@@ -312,6 +332,43 @@ _LOGINS: dict[str, Any] = {
         "parameters": [parameter("user", "path", UUID, required=True)],
         "patch": operation("change_login", "Change a login", "users", requestBody=body(ref("LoginPatch")),
                            responses={"200": reply("The login", ref("Login"))}),
+    },
+}  # fmt: skip
+_LIMIT = parameter("limit", "query", {"type": "integer"})
+_IMPORTS: dict[str, Any] = {
+    "/imports": {
+        "get": operation("list_imports", "List imports", "imports", parameters=[_LIMIT],
+                         responses={"200": reply("Imports", ref("Imports"))}),
+        "post": operation("start_import", "Import an uploaded file", "imports", parameters=[IDEMPOTENCY],
+                          requestBody=body(ref("NewImport")),
+                          responses={"202": reply("The import", ref("Import"), headers=["Location"])}),
+    },
+    "/imports/{id}": {
+        "parameters": [ID],
+        "get": operation("get_import", "How far an import is", "imports",
+                         responses={"200": reply("The import", ref("Import"))}),
+    },
+    "/imports/{id}/rows": {
+        "parameters": [ID],
+        "get": operation("list_import_rows", "What became of the rows of a file", "imports", parameters=[
+            parameter("outcome", "query", {**TEXT, "enum": _OUTCOMES}),
+            parameter("after", "query", {"type": "integer"}), _LIMIT,
+        ], responses={"200": reply("Rows", ref("ImportRows"))}),
+    },
+    "/imports/{id}/errors": {
+        "parameters": [ID],
+        "get": operation("get_import_errors", "The rejected rows, to be corrected", "imports", responses={
+            "200": {"description": "The rows as CSV", "content": {"text/csv": {"schema": TEXT}}}}),
+    },
+    "/imports/{id}/cancel": {
+        "parameters": [ID],
+        "post": operation("cancel_import", "End an import", "imports",
+                          responses={"202": reply("It ends", ref("ImportAsked"))}),
+    },
+    "/imports/{id}/undo": {
+        "parameters": [ID],
+        "post": operation("undo_import", "Take back an import", "imports",
+                          responses={"202": reply("It is queued", ref("ImportAsked"))}),
     },
 }  # fmt: skip
 _RUNS: dict[str, Any] = {

@@ -252,6 +252,8 @@ async def _write(job: _Job, batch: _Batch, progress: Callable[[int, int], None] 
             await _write_rows(job, "update", batch.updates, done, rejected)
             if job.journal:
                 await job.journal.note(job.conn, batch.last, job.done.rows, done, rejected)
+        if job.journal:
+            job.journal.cursor = batch.last
         return done, rejected
 
     done, rejected = await (once() if job.rehearsed else retry(once))

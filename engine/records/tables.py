@@ -48,14 +48,15 @@ class Table:
 
 
 def open_table(path: Path, encoding: str = "utf-8", separator: str = ",", sheet: str | None = None) -> Table:
-    """The table in a file. What is wrong with it raises Refused "import.file", at once or when its row is read."""
+    """The table in a file; `sheet` is one of a workbook, the others are of CSV.
+
+    What is wrong with it raises Refused "import.file", at once or when its row is read.
+    """
     try:
         with path.open("rb") as file:
             packed = file.read(len(ZIP)) == ZIP
     except OSError as error:
         raise _unfit(path, error) from error
-    if sheet is not None and not packed:
-        raise Refused("import.file", f"{path.name} is no XLSX workbook, so it has no sheets")
     table = _workbook(path, sheet) if packed else _csv(path, CODECS.get(encoding, encoding), separator)
     if len(table.header) > TABLE_COLUMNS:
         raise Refused("import.file", f"{path.name} has {len(table.header)} columns; at most {TABLE_COLUMNS} are taken")

@@ -45,7 +45,7 @@ from engine.sql.write import write_statement
 BATCH_FIELDS = ("id", "version")
 INVALID = ("record.invalid", "record.warning")
 """The codes of refusals that tell of each row what is wrong with it."""
-HISTORICAL_DOOR = "historical import"
+HISTORICAL_DOOR, UNDO_DOOR = "historical import", "import undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def write(
     if request.historical:
         if "import_historical" not in rights.capabilities:
             raise Refused("access.denied", "the capability import_historical is needed")
-        ctx = replace(ctx, door=HISTORICAL_DOOR)
+        ctx = ctx if ctx.door == UNDO_DOOR else replace(ctx, door=HISTORICAL_DOOR)
     verb = "create" if request.operation == "create" else "edit"
     assert request.many or len(request.rows) == 1, "what is not a list is one record"
     allowed(rights, request.object, verb)

@@ -29,6 +29,7 @@ from sqlalchemy.sql.selectable import CTE, FromClause
 from engine.plan.files import Attached
 from engine.plan.write import WritePlan
 from engine.sql.columns import constant, into, of, qualified
+from engine.sql.imports import TABLE as IMPORTS
 from engine.sql.statement import slot
 
 FAULTS = ("file.foreign", "file.type", "file.size")
@@ -111,12 +112,13 @@ def find(schema: str) -> str:
 
 def forget(schema: str, columns: Iterable[tuple[str, str]]) -> str:
     """$1 hours: takes out the rows that no record has held for so long, and answers their hashes. `columns` are the
-    (table, column) that hold files; a file of any other column is kept."""
+    (table, column) that hold files; a file of any other column is kept, and one of an import as long as that."""
     gone = [
         f"""f.object = '{table}' AND f.field = '{column}' AND NOT EXISTS (
                 SELECT FROM "{schema}"."{table}" r WHERE r.id = f.record AND f.id = ANY (r."{column}"))"""
         for table, column in columns
     ]
+    gone.append(f"""f.object = '{IMPORTS}' AND NOT EXISTS (SELECT FROM "{schema}"._import i WHERE i.file = f.id)""")
     unused = " OR ".join(["f.record IS NULL", *(f"({part})" for part in gone)])
     return f"""
         DELETE FROM "{schema}"._file f WHERE f.touched_at < now() - make_interval(hours => $1) AND ({unused})

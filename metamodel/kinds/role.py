@@ -10,6 +10,7 @@ from metamodel.kinds.common import Formula, Text
 VERBS = ("read", "create", "edit", "delete", "export", "import")
 CAPABILITIES = {
     "import_historical": "import records in any stage with their original dates and owners",
+    "manage_imports": "see, cancel and undo the imports of others",
     "manage_users": "create users, give them roles and credentials",
     "view_runs": "see and retry workflow runs",
 }

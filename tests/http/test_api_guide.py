@@ -35,7 +35,7 @@ def fits(found: Any, shown: Any) -> bool:
 
 
 def test_examples(house: House) -> None:
-    client, values = house.client(), {"$TOKEN": "", "$ID": "", "$ETAG": ""}
+    client, values = house.client(), {"$TOKEN": "", "$ID": "", "$ETAG": "", "$FILE": ""}
 
     def fill(text: str) -> str:
         for name, value in values.items():
@@ -54,7 +54,9 @@ def test_examples(house: House) -> None:
         found = answer.json()
         if path.endswith("/session") and method == "POST":
             values["$TOKEN"] = found["token"]
-        if answer.status_code == 201 and "location" in answer.headers:
+        if path.endswith("/files"):
+            values["$FILE"] = found["id"]
+        if answer.status_code in (201, 202) and "location" in answer.headers:
             values["$ID"] = found["id"]
         values["$ETAG"] = answer.headers.get("etag", values["$ETAG"])
         status, shown_headers, shown = parts(fill(response))
