@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from engine.base.context import Actor, Context
+from engine.base.context import OPERATOR, Actor, Context
 from engine.base.errors import Fault, Refused
 from engine.base.ids import new_id
 from engine.base.limits import PAGE_DEFAULT, PAGE_MAX, RUN_ATTEMPTS, UNDO_BATCH
@@ -39,6 +39,7 @@ from engine.runtime import Runtime
 from engine.sql import imports, runs
 
 CAPABILITY = "manage_imports"
+ACTIVE = frozenset({"queued", "running", "undoing"})
 PASSING = frozenset({"database.unreachable", "database.timeout", "database.conflict", "tenant.unknown"})
 """Refusals that say nothing about the import: the job is tried again."""
 NAME_KEPT = 60
@@ -68,7 +69,7 @@ async def start_import(
         if not await execute.fetch_rows(inner, imports.take_file(release.schema), [file, ctx.actor.user, id_]):
             raise Refused("file.foreign", "the file is not one that you have uploaded")
         text = ENCODER.encode(data).decode()
-        args = [release.tenant, id_, made.object, text, file, dry_run, ctx.now, ctx.actor.user]
+        args = [release.tenant, id_, made.object, text, file, dry_run, ctx.now, ctx.actor.user, ctx.actor.operator]
         await execute.fetch_rows(inner, imports.start(release.schema), args)
         (row,) = await execute.fetch_rows(inner, imports.one(release.schema), [id_, None])
         body: str = row["body"]
@@ -142,7 +143,7 @@ async def undo_import(rt: Runtime, ctx: Context, release: Release, id_: UUID) ->
         check_rights(rights, mapping)
 
     async def work(conn: Connection) -> None:
-        args = [release.tenant, id_, ctx.actor.user]
+        args = [release.tenant, id_, ctx.actor.user, ctx.actor.operator]
         if not await execute.fetch_rows(conn, imports.undo(release.schema), args):
             raise Refused("import.state", "only an import that has ended and wrote something is undone, and only once")
 
@@ -161,7 +162,7 @@ async def run_import(rt: Runtime, tenant: str, id_: UUID) -> None:
     ended, count, error = "undone" if state == "undoing" else "done", None, None
     try:
         user = row["undone_by"] if state == "undoing" else row["created_by"]
-        ctx = await _context(rt, release, UUID(int=user.int), id_)
+        ctx = await _context(rt, release, None if row["operator"] else UUID(int=user.int), id_)
         mapping = mapping_of(_data(row["mapping"]))
         if state == "undoing":
             await _undo(rt, ctx, release, mapping, id_)
@@ -261,13 +262,15 @@ async def _fetched(rt: Runtime, release: Release, row: Any) -> AsyncIterator[Pat
         yield path
 
 
-async def _context(rt: Runtime, release: Release, user: UUID, id_: UUID) -> Context:
-    """In whose rights it is done: those that the user has now."""
-    async with rt.writes.connection(release.role) as conn:
-        found = await execute.fetch_rows(conn, runs.login(release.schema), [user])
-    if not found or not found[0]["active"]:
-        raise Refused("access.denied", "the user whose import this is may not sign in any more")
-    actor = Actor(user, tuple(found[0]["roles"]), await attributes(rt, release, user))
+async def _context(rt: Runtime, release: Release, user: UUID | None, id_: UUID) -> Context:
+    """In whose rights it is done: those that the user has now, or (None) all."""
+    actor = OPERATOR
+    if user is not None:
+        async with rt.writes.connection(release.role) as conn:
+            found = await execute.fetch_rows(conn, runs.login(release.schema), [user])
+        if not found or not found[0]["active"]:
+            raise Refused("access.denied", "the user whose import this is may not sign in any more")
+        actor = Actor(user, tuple(found[0]["roles"]), await attributes(rt, release, user))
     settings = release.model.settings
     zone, locale = settings.time_zone, settings.locales[0]
     return Context(

@@ -67,10 +67,15 @@ class ImportMapping:
 
 
 def load_mapping(path: Path) -> ImportMapping:
-    """The mapping in a file. Raises PackError with every problem and its place."""
+    """The mapping in a file. Raises like `read_mapping`."""
+    return mapping_of(read_mapping(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The plain data of the mapping in a file. Raises PackError with every problem and its place."""
     issues = Collector()
     _, items = read(path, str(path), issues)
-    return mapping_of(_checked(items, str(path), issues))
+    return _checked(items, str(path), issues)
 
 
 def given_mapping(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,11 +27,12 @@ def take_file(schema: str) -> str:
 
 
 def start(schema: str) -> str:
-    """$1 tenant, $2 import, $3 object, $4 mapping, $5 file, $6 dry run, $7 now, $8 user: a new import and its job."""
+    """$1 tenant, $2 import, $3 object, $4 mapping, $5 file, $6 dry run, $7 now, $8 user, $9 whether with
+    all rights: a new import and its job."""
     return f"""
         WITH made AS (
-            INSERT INTO "{schema}"._import (id, object, mapping, file, dry_run, state, created_at, created_by)
-            VALUES ($2, $3, $4::text::json, $5, $6, 'queued', $7, $8) RETURNING id, state
+            INSERT INTO "{schema}"._import (id, object, mapping, file, dry_run, state, created_at, created_by, operator)
+            VALUES ($2, $3, $4::text::json, $5, $6, 'queued', $7, $8, $9) RETURNING id, state
         )
         SELECT {_JOB.format(alias="made")} FROM made"""
 
@@ -44,7 +45,7 @@ def claim(schema: str) -> str:
                 state = CASE WHEN state = 'queued' THEN 'running' ELSE state END
             WHERE id = $1 AND state IN {ACTIVE} RETURNING *
         )
-        SELECT i.state, i.object, i.mapping, i.dry_run, i.cursor, i.created_by, i.undone_by,
+        SELECT i.state, i.object, i.mapping, i.dry_run, i.cursor, i.created_by, i.undone_by, i.operator,
                f.sha256, f.size, f.name
         FROM i JOIN "{schema}"._file f ON f.id = i.file"""
 
@@ -94,11 +95,12 @@ def cancel(schema: str) -> str:
 
 
 def undo(schema: str) -> str:
-    """$1 tenant, $2 import, $3 user -> a row where it has ended and can be undone; queues its job."""
+    """$1 tenant, $2 import, $3 user, $4 whether with all rights -> a row where it has ended and can be undone; queues
+    its job."""
     return f"""
         WITH made AS (
-            UPDATE "{schema}"._import SET state = 'undoing', undone_by = $3, finished_at = NULL, error = NULL,
-                failures = 0
+            UPDATE "{schema}"._import SET state = 'undoing', undone_by = $3, operator = $4, finished_at = NULL,
+                error = NULL, failures = 0
             WHERE id = $2 AND state IN ('done', 'cancelled', 'failed') AND NOT dry_run
             RETURNING id, state
         )

@@ -118,10 +118,10 @@ def test_3_import_export_and_report(cli: Cli, project: Path) -> None:
         assert done.code == 1 and done.out.startswith("bills: 5 rows, 3 created, 0 updated, 2 refused")
         assert "bills.csv:5: [bad] record.out_of_range /amount" in done.err
         assert "bills.csv:6: [no due] record.rule /due Give a due date for the amount" in done.err
-        assert [row[:5] for row in csv.reader(errors.open())] == [
-            ["file", "line", "key", "code", "field"],
-            ["bills.csv", "5", "bad", "record.out_of_range", "amount"],
-            ["bills.csv", "6", "no due", "record.rule", "due"],
+        assert [[*row[:5], *row[6:]] for row in csv.reader(errors.open())] == [
+            ["file", "line", "key", "code", "field", "column", "value"],
+            ["bills.csv", "5", "bad", "record.out_of_range", "amount", "Amount", "'-3"],
+            ["bills.csv", "6", "no due", "record.rule", "due", "Due", ""],
         ]
         exported = cli("data", "export", "shop", "bill", "--fields", "name,amount,late", "--order", "-amount")
         assert exported.code == 0 and exported.err == f"{kept} records\n"
@@ -161,6 +161,26 @@ def test_3_import_export_and_report(cli: Cli, project: Path) -> None:
     assert "user.unknown" in cli("report", "shop", "bill_by_month", "--as", "ben@shop.example").err
     unknown = cli("report", "shop", "bill_by_mnth")
     assert unknown.code == 1 and "report.unknown" in unknown.err and "bill_by_month" in unknown.err
+
+
+def test_4_imports_as_jobs_are_listed_and_undone(cli: Cli, project: Path) -> None:
+    folder, errors = project / "imports", project / "corrections.csv"
+    (project / "more.csv").write_text("Name,Due,Amount\nmore 1,2024-07-01,3\nmore 2,2024-07-01,-3\n", "utf-8")
+    done = cli("data", "import", "shop", folder / "bills.yaml", project / "more.csv", "--job", "--errors", errors)
+    assert done.code == 1 and done.out.startswith("bills: done, 2 rows, 1 created, 0 updated, 1 refused, import ")
+    header, row = csv.reader(errors.open(encoding="utf-8-sig"))
+    assert header[3] == "import_errors" and row[:3] == ["more 2", "2024-07-01", "-3"] and "record.out_of_range" in row[3]
+    id_ = done.out.split()[-1]
+    listed = cli("data", "imports", "shop").out.splitlines()[1].split()
+    assert listed[:7] == [id_, "bill", "done", "2", "1", "0", "1"]
+    assert "more 1" in cli("data", "export", "shop", "bill").out
+    taken = cli("data", "undo", "shop", id_)
+    assert (taken.code, taken.out) == (0, "undone: 1 undone, 0 kept\n"), taken
+    assert "more 1" not in cli("data", "export", "shop", "bill").out
+    assert "import.state" in cli("data", "undo", "shop", id_).err
+    assert "import.unknown" in cli("data", "undo", "shop", "x").err
+    failed = cli("data", "import", "shop", folder / "bills.yaml", folder / "bills.yaml", "--job")
+    assert failed.code == 1 and "error: import." in failed.err
 
 
 def test_4_plan_for_machines_and_a_refused_change(cli: Cli, project: Path) -> None:

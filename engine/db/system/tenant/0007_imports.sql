@@ -20,6 +20,8 @@ CREATE TABLE :"schema"._import (
     error json,
     created_at timestamptz NOT NULL,
     created_by uuid NOT NULL,
+    -- Whether the command line began it, or its undoing, with all rights.
+    operator boolean NOT NULL,
     started_at timestamptz,
     finished_at timestamptz,
     undone_by uuid
