@@ -187,6 +187,7 @@ def field(owner: str, name: str, data: Data, at: At) -> Field:
         required_when=_maybe(data.get("required_when"), at, (*path, "required_when")),
         read_only_when=_maybe(data.get("read_only_when"), at, (*path, "read_only_when")),
         set_once=data.get("set_once", False),
+        history=data.get("history", True),
         default=_maybe(data.get("default"), at, (*path, "default")),
         unique=data.get("unique", False),
         indexed=data.get("indexed", False),

@@ -63,7 +63,7 @@ KEEPS_DATA = (
     (r"object\.[^.]+\.fields\.[^.]+", {"add"}),
     (r"object\.[^.]+\.fields\.[^.]+\.(label|help)\b.*", {"add", "change", "remove"}),
     (
-        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|read_only_when|set_once|format|reverse|"
+        r"object\.[^.]+\.fields\.[^.]+\.(default|formula|required_when|read_only_when|set_once|history|format|reverse|"
         r"on_delete|indexed|stored|processes|tree)",
         {"change"},
     ),

@@ -52,7 +52,8 @@ class Column:
     """A stored column of the object. `given` columns come from the payload; `default` fills blanks on create.
 
     `partial`: some rows of the batch give it and some do not, so the row's list `_absent` decides. `kept`: a roll-up
-    that the upkeep recounts; it begins with the value of no children and is no part of the history.
+    that the upkeep recounts; it begins with the value of no children and is no part of the history. `logged`: the
+    history keeps its changes.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Column:
     counter: Counter | None = None
     format: str | None = None
     kept: bool = False
+    logged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,7 @@ def _columns(
             column, f.name, type_, f.name in given, default, f.name in partial,
             release.sequence(obj, f.name) if f.type == "auto_number" and not f.gapless else None,
             _counter(release, obj, f) if f.gapless else None, f.format,
+            logged=release.object(obj).fields[f.whole or f.name].history,
         ))
     for f in release.kept(obj):
         default = system.computed(obj, f.name) if operation == "create" else None

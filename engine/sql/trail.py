@@ -64,9 +64,10 @@ def _kept(value: ColumnElement[Any]) -> ColumnElement[Any]:
 def _logged(plan: WritePlan) -> dict[str, str]:
     if plan.operation in ("delete", "restore"):
         return {"deleted_at": "timestamptz"}
+    create = plan.operation == "create"
     told = {plan.staged.followed, plan.staged.confirmed if plan.confirming else None} if plan.staged else set()
     named = {name: plan.staged.beside[name] for name in plan.beside if name in told} if plan.staged else {}
-    named |= {c.name: c.type for c in plan.columns if c.given or (plan.operation == "create" and not c.kept)}
+    named |= {c.name: c.type for c in plan.columns if c.logged and (c.given or (create and not c.kept))}
     return named | {"owner": "uuid"}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from metamodel.formula.types import Kind
 
 COMMON = frozenset({"type", "label", "help"})
-KEPT = frozenset({"read_only_when", "set_once"})
+KEPT = frozenset({"read_only_when", "set_once", "history"})
 WRITABLE = COMMON | KEPT | {"required", "required_when", "default", "indexed"}
 
 

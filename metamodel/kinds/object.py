@@ -31,9 +31,10 @@ class Field:
     An auto number is `gapless` (also where it has `reset` or `per`), or else leaves out numbers of refused writes.
     `to` is the object that a lookup or a user field refers to; `processes` those that govern a stage field, of which a
     record follows the first one whose `when` holds. `min` and `max` bound a number, or the seconds of a duration; `max`
-    is also how many tags there may be. Nothing is above itself by a lookup that is a `tree`. `schema` is the JSON Schema of a `json` field. A field of files holds one or
-    `many`, of media `types` and at most `max_size` bytes each. `whole` names the composite field of which this is a
-    part (`kinds/composites.py`), whose name is `<whole>.<part>`. `targets` are the objects of a lookup that
+    is also how many tags there may be. Nothing is above itself by a lookup that is a `tree`. `schema` is the JSON
+    Schema of a `json` field. A field of files holds one or `many`, of media `types` and at most `max_size` bytes each.
+    `whole` names the composite field of which this is a part (`kinds/composites.py`), whose name is `<whole>.<part>`.
+    `targets` are the objects of a lookup that
     may point to several, each with what its deletion does.
     """
 
@@ -45,6 +46,7 @@ class Field:
     required_when: Formula | None = None
     read_only_when: Formula | None = None
     set_once: bool = False
+    history: bool = True
     default: Formula | None = None
     unique: bool = False
     indexed: bool = False

@@ -381,3 +381,13 @@ async def test_the_same_values_again_change_nothing_but_the_version(yard: Yard) 
 async def test_large_batches_are_refused(yard: Yard) -> None:
     assert (await yard.refused(yard.many("job", [{"name": "n"}] * 2001))).code == "request.too_large"
     assert await yard.many("job", []) == []
+
+
+async def test_what_the_history_does_not_keep(yard: Yard) -> None:
+    """`history: false`: neither the first value nor changes of the field, nor of the parts of a composite one."""
+    made = await yard.create("branch", name="h", pulse=1, spot={"latitude": 1, "longitude": 2})
+    await yard.update("branch", made, pulse=2, name="i")
+    await yard.update("branch", made, spot=None)
+    changes = [entry["changes"] for entry in await yard.history("branch", made)]
+    assert [sorted(entry) for entry in changes] == [[], ["name"], ["name", "owner"]]
+    assert (await yard.get("branch", made, None, "pulse", "version")) == {"pulse": 2, "version": 3}

@@ -153,6 +153,7 @@ LEDGER: dict[str, str] = {
     **{f"object.rules.*.{path}": f"{_RULES}test_a_rule_binds_from_one_day_until_another" for path in ("from", "until")},
     "object.rules.*.applies_to": f"{_RULES}test_old_records_may_stay_as_they_are_until_they_are_edited",
     "object.fields.*.read_only_when": f"{_RULES}test_a_field_is_closed_by_the_record_as_it_was",
+    "object.fields.*.history": f"{_WRITES}test_what_the_history_does_not_keep",
     "object.fields.*.set_once": f"{_RULES}test_a_value_that_is_set_once",
     "object.lock": _LOCK,
     **{f"object.lock.{path}": _LOCK for path in ("when", "except", "by", "message")},
