@@ -135,6 +135,7 @@ def floor_app(url: str) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/opportunities/{record}")
+    @app.get("/stages/{record}")
     async def one(record: UUID) -> Response:
         body = await pool.text(ONE, record)
         return Response(body or "", 200 if body else 404, media_type=JSON)
