@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from metamodel.formula.checked import Blanks
+from metamodel.kinds.assignment import Assignment, Entry
 from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.composites import expanded
@@ -25,6 +26,7 @@ from metamodel.kinds.tenant import TenantSettings
 from metamodel.kinds.value_set import Option, ValueSet
 from metamodel.kinds.workflow import (
     Action,
+    Assign,
     Convert,
     CreateRecord,
     Notify,
@@ -545,9 +547,43 @@ def _action(data: Data, at: At, path: tuple[str | int, ...]) -> Action:
         return CreateRecord(object=data["create"], values=_formulas(data["values"], at, (*path, "values")))
     if "convert" in data:
         return Convert(conversion=data["convert"])
+    if "assign" in data:
+        return Assign(assignment=data["assign"])
     return Notify(
         user=formula(data["notify"], at, (*path, "notify")),
         message=text(data["message"]),
+    )
+
+
+def assignment(name: str, data: Data, at: At) -> Assignment:
+    root = ("assignment", name)
+    return Assignment(
+        name=name,
+        label=text(data.get("label"), name),
+        object=data["object"],
+        field=data.get("field", "owner"),
+        when=_maybe(data.get("when"), at, (*root, "when")),
+        keep_owner_of=_maybe(data.get("keep_owner_of"), at, (*root, "keep_owner_of")),
+        open_when=_maybe(data.get("open_when"), at, (*root, "open_when")),
+        absent_when=_maybe(data.get("absent_when"), at, (*root, "absent_when")),
+        entries={key: _entry(key, value, at, (*root, "entries", key)) for key, value in data["entries"].items()},
+        fallback=_maybe(data.get("fallback", {}).get("user"), at, (*root, "fallback", "user")),
+        notify=text(data.get("notify")),
+    )
+
+
+def _entry(name: str, data: Data, at: At, path: tuple[str, ...]) -> Entry:
+    to, cap = data["to"], data.get("cap", {})
+    return Entry(
+        name=name,
+        label=text(data.get("label"), name),
+        when=_maybe(data.get("when"), at, (*path, "when")),
+        members=_maybe(to.get("members"), at, (*path, "to", "members")),
+        user=_maybe(to.get("user"), at, (*path, "to", "user")),
+        strategy=data.get("strategy", "round_robin"),
+        weight=_maybe(data.get("weight"), at, (*path, "weight")),
+        cap_open=_maybe(cap.get("open"), at, (*path, "cap", "open")),
+        cap_day=_maybe(cap.get("per_day"), at, (*path, "cap", "per_day")),
     )
 
 

@@ -23,6 +23,7 @@ PARTS = {
     "duplicate_rule": "duplicate_rules",
     "report": "reports",
     "workflow": "workflows",
+    "assignment": "assignments",
     "role": "roles",
     "seed": "seeds",
     "calendar": "calendars",

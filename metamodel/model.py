@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from metamodel.formula.typed import Node
+from metamodel.kinds.assignment import Assignment
 from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.conversion import Conversion
 from metamodel.kinds.duplicate_rule import DuplicateRule
@@ -46,6 +47,7 @@ class Model:
     duplicate_rules: Mapping[str, DuplicateRule]
     reports: Mapping[str, Report]
     workflows: Mapping[str, Workflow]
+    assignments: Mapping[str, Assignment]
     roles: Mapping[str, Role]
     seeds: Mapping[str, Seed]
     calendars: Mapping[str, CalendarDeclaration]

@@ -18,8 +18,8 @@ from metamodel.names import did_you_mean
 from metamodel.source import Item
 
 DECLARED = (
-    "object", "value_set", "function", "process", "conversion", "duplicate_rule", "report", "workflow", "role", "seed",
-    "calendar",
+    "object", "value_set", "function", "process", "conversion", "duplicate_rule", "report", "workflow", "assignment",
+    "role", "seed", "calendar",
 )
 OPEN_COLLECTIONS = {"fields": "type", "rules": "valid_when", "stages": "category", "params": "type"}
 """Collections that a patch may extend by a whole new member, and the key that every whole member has."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from metamodel.formula.scope import Schema, Scope, Where
-from metamodel.formula.types import BOOLEAN, Type
+from metamodel.formula.types import BOOLEAN, DECIMAL, Type
+from metamodel.kinds.assignment import USER
 from metamodel.kinds.common import Formula
 from metamodel.kinds.field_types import FIELD_TYPES
 from metamodel.kinds.function import FunctionDeclaration
@@ -73,6 +74,7 @@ def tasks(model: Model) -> Iterator[Task]:
     yield from _duplicate_tasks(model)
     yield from _report_tasks(model)
     yield from _workflow_tasks(model)
+    yield from _assignment_tasks(model)
 
 
 def function_tasks(declared: FunctionDeclaration) -> Iterator[Task]:
@@ -140,3 +142,19 @@ def _workflow_tasks(model: Model) -> Iterator[Task]:
             elif isinstance(action, (SetFields, CreateRecord)):
                 target = action.object if isinstance(action, CreateRecord) else workflow.object
                 yield from _values(model, action.values, "workflow", workflow.object, target, old=old)
+
+
+def _assignment_tasks(model: Model) -> Iterator[Task]:
+    for assignment in model.assignments.values():
+        entries, person = assignment.entries.values(), Type("reference", of=USER)
+        over_record: list[tuple[Formula | None, Type]] = [
+            (assignment.when, BOOLEAN), (assignment.open_when, BOOLEAN), (assignment.keep_owner_of, person),
+            (assignment.fallback, person),
+            *((entry.when, BOOLEAN) for entry in entries), *((entry.user, person) for entry in entries),
+        ]  # fmt: skip
+        over_user: list[tuple[Formula | None, Type]] = [
+            (assignment.absent_when, BOOLEAN), *((entry.members, BOOLEAN) for entry in entries),
+            *((number, DECIMAL) for entry in entries for number in (entry.weight, entry.cap_open, entry.cap_day)),
+        ]  # fmt: skip
+        for owner, formulas in ((assignment.object, over_record), (USER, over_user)):
+            yield from (Task(formula, "workflow", owner, expect) for formula, expect in formulas if formula)

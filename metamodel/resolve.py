@@ -33,6 +33,7 @@ def resolve(data: Data, at: At = lambda path: None) -> Model:
         },
         reports={name: build.report(name, body, at) for name, body in data.get("report", {}).items()},
         workflows={name: build.workflow(name, body, at) for name, body in data.get("workflow", {}).items()},
+        assignments={name: build.assignment(name, body, at) for name, body in data.get("assignment", {}).items()},
         roles={name: build.role(name, body, objects, at) for name, body in data.get("role", {}).items()},
         seeds={name: build.seed(name, body) for name, body in data.get("seed", {}).items()},
         calendars={name: build.calendar(name, body) for name, body in data.get("calendar", {}).items()},

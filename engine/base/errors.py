@@ -89,6 +89,7 @@ CODES: dict[str, Code] = {
     "conversion.not_now": Code("conflict", "The record can not be converted as it is now"),
     "conversion.ambiguous": Code("conflict", "Several records match"),
     "conversion.part": Code("invalid", "The part of the conversion can not be treated so"),
+    "assignment.unknown": Code("not_found", "There is no such assignment"),
     "process.unknown": Code("not_found", "There is no such process"),
     "import.mapping": Code("invalid", "The mapping file is not valid"),
     "import.file": Code("invalid", "The data file can not be read"),

@@ -16,6 +16,7 @@ from engine.base.settings import Settings
 from engine.http.call import Service
 from engine.http.resource import check_routes
 from engine.http.routes import (
+    assignments,
     batch,
     docs,
     duplicates,
@@ -43,6 +44,7 @@ RESOURCES = (
     *records.RESOURCES,
     *duplicates.RESOURCES,
     *batch.RESOURCES,
+    *assignments.RESOURCES,
     *processes.RESOURCES,
     *files.RESOURCES,
     *imports.RESOURCES,

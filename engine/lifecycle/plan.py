@@ -50,11 +50,11 @@ class Plan:
 
 
 KEEPS_DATA = (
+    (r"(object|value_set|process)\.[^.]+", {"add"}),
     (
-        r"(object|value_set|function|process|conversion|duplicate_rule|report|workflow|role|seed|calendar|pack)\.[^.]+",
-        {"add"},
+        r"(function|conversion|duplicate_rule|report|workflow|assignment|role|seed|calendar|pack)\..+",
+        {"add", "change", "remove"},
     ),
-    (r"(function|conversion|duplicate_rule|report|workflow|role|seed|calendar|pack)\..+", {"add", "change", "remove"}),
     (r"settings\.calendar", {"add", "change", "remove"}),
     (r"object\.[^.]+\.(label|plural|description)\b.*|object\.[^.]+\.title", {"add", "change", "remove"}),
     (r"object\.[^.]+\.rules\..+", {"add", "change"}),
@@ -148,7 +148,7 @@ def with_fills(
 
 def nothing(model: Model) -> Model:
     """A model with the same settings and no declarations."""
-    return Model(model.settings, *({} for _ in range(12)))
+    return Model(model.settings, *({} for _ in range(13)))
 
 
 def refusals(changes: tuple[Change, ...], base: Release, model: Model) -> dict[str, str]:

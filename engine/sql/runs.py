@@ -152,9 +152,9 @@ def login(schema: str) -> str:
     return f'SELECT roles, active FROM "{schema}"._login WHERE user_id = $1'
 
 
-def one_value(table: TableRef, column: str) -> str:
-    """$1 record -> the value of a column of it."""
-    return f'SELECT "{column}" FROM "{table.schema}"."{table.name}" WHERE id = $1'
+def values_of(table: TableRef, column: str) -> str:
+    """$1 records -> rows (id, value) of a column of them."""
+    return f'SELECT id, "{column}" AS value FROM "{table.schema}"."{table.name}" WHERE id = ANY($1::uuid[])'
 
 
 DUE = (

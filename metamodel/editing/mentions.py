@@ -81,6 +81,7 @@ _of_process = _object_of(lambda model: model.processes)
 _of_workflow = _object_of(lambda model: model.workflows)
 _of_conversion = _object_of(lambda model: model.conversions)
 _of_duplicate_rule = _object_of(lambda model: model.duplicate_rules)
+_of_assignment = _object_of(lambda model: model.assignments)
 _of_seed = _object_of(lambda model: model.seeds)
 
 
@@ -160,6 +161,10 @@ PLACES: dict[str, tuple[Row, ...]] = {
         ("against.*.object", "object", nothing, False),
         ("against.*.match.*@", "field", _of_duplicate_rule, False),
         ("against.*.match.*.to", "field", _looked_through, False),
+    ),
+    "assignment": (
+        ("object", "object", nothing, False),
+        ("field", "field", _of_assignment, False),
     ),
     "report": (("object", "object", nothing, False),),
     "role": (

@@ -40,6 +40,13 @@ class Convert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assign:
+    """Give the record that caused the run a user, as an assignment says."""
+
+    assignment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeMove:
     """Move the record that caused the run, if it is in the stage `source`; what automatic moves of processes do."""
 
@@ -48,7 +55,7 @@ class MakeMove:
     target: str
 
 
-Action = SetFields | CreateRecord | Convert | Notify | MakeMove
+Action = SetFields | CreateRecord | Convert | Assign | Notify | MakeMove
 
 
 @dataclass(frozen=True, slots=True)

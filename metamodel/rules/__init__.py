@@ -9,6 +9,7 @@ from metamodel.model import Model
 from metamodel.overlay import Places
 from metamodel.rules import (
     actions,
+    assignments,
     automatic_moves,
     bounds,
     calendars,
@@ -47,6 +48,7 @@ Rule = Callable[[Model, Places, Collector], None]
 
 RULES: tuple[Rule, ...] = (
     actions.check,
+    assignments.check,
     automatic_moves.check,
     bounds.check,
     calendars.check,

@@ -19,6 +19,7 @@ COLLECTIONS = frozenset(
         "exit",
         "tasks",
         "creates",
+        "entries",
         "sets",
         "refs",
         "conversion",
@@ -34,6 +35,7 @@ COLLECTIONS = frozenset(
         "process",
         "report",
         "workflow",
+        "assignment",
         "role",
         "calendar",
         "packs",
@@ -43,7 +45,7 @@ COLLECTIONS = frozenset(
 )
 
 
-TEXTS = frozenset({"label", "plural", "description", "help", "message", "guidance"})
+TEXTS = frozenset({"label", "plural", "description", "help", "message", "guidance", "notify"})
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:

@@ -20,10 +20,14 @@ CONTROL = [
     "0008_matching",
     "0009_trees",
 ]
-TENANT = ["0001_tables", "0002_processes", "0003_counters", "0004_files", "0005_timers", "0006_merges", "0007_imports"]
+TENANT = [
+    *("0001_tables", "0002_processes", "0003_counters", "0004_files", "0005_timers", "0006_merges", "0007_imports"),
+    "0008_assignments",
+]
 TENANT_TABLES = {
     "_release", "_login", "_session", "_token", "_history", "_stage_history", "_event", "_idempotency", "_run",
     "_counter", "_file", "_timer", "_merge", "_import", "_import_row",
+    "_assignment", "_assignment_run", "_assignment_log",
 }  # fmt: skip
 
 

@@ -5,3 +5,4 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA :"schema" GRANT USAGE ON SEQUENCES TO :"role"
 -- What happened is not to be rewritten, and what is published is switched by the owner alone.
 REVOKE UPDATE, DELETE ON :"schema"._history FROM :"role";
 REVOKE INSERT, UPDATE, DELETE ON :"schema"._release FROM :"role";
+REVOKE UPDATE, DELETE ON :"schema"._assignment_run, :"schema"._assignment_log FROM :"role";

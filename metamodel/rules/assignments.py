@@ -1,0 +1,58 @@
+"""An assignment sets a user field that can be written; its entries have what their strategies and caps need, and
+nothing that no strategy looks at."""
+
+from __future__ import annotations
+
+from metamodel.issues import Collector
+from metamodel.kinds.assignment import FALLBACK, KEPT, USER, Assignment, Entry
+from metamodel.kinds.workflow import Assign
+from metamodel.model import Model
+from metamodel.names import did_you_mean
+from metamodel.overlay import Places
+from metamodel.rules.common import Path, find_field, find_object, writable
+
+
+def check(model: Model, at: Places, issues: Collector) -> None:
+    for assignment in model.assignments.values():
+        root: Path = ("assignment", assignment.name)
+        owner = find_object(model, assignment.object, (*root, "object"), at, issues)
+        find_object(model, USER, (*root, "name"), at, issues)
+        f = find_field(owner, assignment.field, (*root, "field"), at, issues) if owner else None
+        if f and (f.type != "user" or not writable(f)):
+            place = at.value(*root, "field")
+            issues.add("M246", f"{assignment.object}.{f.name} is no user field that can be written", place, None)
+        for entry in assignment.entries.values():
+            _entry(assignment, entry, (*root, "entries", entry.name), at, issues)
+        uses = any(e.cap_open or e.strategy == "least_open" for e in assignment.entries.values())
+        if assignment.open_when and not uses:
+            issues.add("M247", "no entry counts open records", at.value(*root, "open_when"), "remove it")
+    for workflow in model.workflows.values():
+        for index, action in enumerate(workflow.actions):
+            if isinstance(action, Assign):
+                _named(model, action, workflow.object, ("workflow", workflow.name, "actions", index, "assign"), at,
+                       issues)  # fmt: skip
+
+
+def _entry(assignment: Assignment, entry: Entry, path: Path, at: Places, issues: Collector) -> None:
+    if entry.name in (KEPT, FALLBACK):
+        issues.add("M247", f'an entry can not be called "{entry.name}"', at.key(*path), "choose another name")
+    if entry.user and (entry.weight or entry.strategy != "round_robin"):
+        place = at.key(*path, "weight" if entry.weight else "strategy")
+        issues.add("M247", "there is nobody to choose between", place, "remove it, or name members")
+    elif entry.strategy == "weighted" and not entry.weight:
+        place = at.value(*path, "strategy")
+        issues.add("M247", "the strategy weighted needs a weight", place, 'add "weight: <formula>"')
+    elif entry.weight and entry.strategy != "weighted":
+        issues.add("M247", "only the strategy weighted looks at a weight", at.value(*path, "weight"), "remove it")
+    if (entry.cap_open or entry.strategy == "least_open") and not assignment.open_when:
+        issues.add("M247", "what counts as open is not told", at.key(*path), 'add "open_when: <formula>"')
+
+
+def _named(model: Model, action: Assign, obj: str, path: Path, at: Places, issues: Collector) -> None:
+    found = model.assignments.get(action.assignment)
+    if found is None and not at.gone("assignment", action.assignment):
+        known = [a.name for a in model.assignments.values() if a.object == obj]
+        hint = did_you_mean(action.assignment, known) or "declare it"
+        issues.add("M248", f'there is no assignment "{action.assignment}"', at.value(*path), hint)
+    elif found and found.object != obj:
+        issues.add("M248", f"{found.name} assigns records of {found.object}, not of {obj}", at.value(*path), None)
