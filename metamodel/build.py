@@ -568,7 +568,7 @@ def assignment(name: str, data: Data, at: At) -> Assignment:
         absent_when=_maybe(data.get("absent_when"), at, (*root, "absent_when")),
         entries={key: _entry(key, value, at, (*root, "entries", key)) for key, value in data["entries"].items()},
         fallback=_maybe(data.get("fallback", {}).get("user"), at, (*root, "fallback", "user")),
-        notify=text(data.get("notify")),
+        message=text(data.get("message")),
     )
 
 

@@ -289,6 +289,7 @@ def _paths(obj: Object, rights: Rights, locale: str) -> dict[str, Any]:
     }
     if rights.allows(obj.name, "edit"):
         made |= _conversion_paths(obj, rights, root, act)
+    made |= _assignment_paths(obj, rights, root, act, one)
     if rights.allows(obj.name, "edit") and rights.allows(obj.name, "delete") and obj.name != USER:
         made[f"{root}/{{id}}/merge"] = {
             "parameters": [fixed.ID],
@@ -321,6 +322,24 @@ def _conversion_paths(obj: Object, rights: Rights, root: str, act: Any) -> dict[
             "post": act(conversion.name, label, parameters=[fixed.IF_MATCH, fixed.IDEMPOTENCY],
                         requestBody=body(ref("Wanted")),
                         responses={status: reply("What was made", ref("Converted")) for status in answers}),
+        }  # fmt: skip
+    return made
+
+
+def _assignment_paths(obj: Object, rights: Rights, root: str, act: Any, one: str) -> dict[str, Any]:
+    declared = [a for a in rights.release.model.assignments.values() if a.object == obj.name]
+    made: dict[str, Any] = {}
+    if any(a.field in rights.readable(obj.name) for a in declared):
+        made[f"{root}/{{id}}/assignments"] = {
+            "parameters": [fixed.ID],
+            "get": act("assignments_of", f"Who was given it, and why: {one}",
+                       responses={"200": reply("Decisions", ref("Assignments"))}),
+        }
+    for assignment in declared if rights.allows(obj.name, "edit") else ():
+        made[f"/assignments/{assignment.name}/run"] = {
+            "post": act(f"run_{assignment.name}", in_locale(assignment.label, "en"), requestBody=body(ref("Assigning")),
+                        parameters=[fixed.IDEMPOTENCY, fixed.DRY],
+                        responses={"200": reply("What was decided", ref("Assigned"))}),
         }  # fmt: skip
     return made
 

@@ -64,6 +64,7 @@ _ERROR = _object(
     about={"type": "array", "items": ref("Matches")},
 )  # fmt: skip
 
+_UUID_OR_NULL: dict[str, Any] = {**TEXT_OR_NULL, "format": "uuid"}
 _ANY_LIST: dict[str, Any] = {"type": "array", "items": ANYTHING}
 _SPAN: dict[str, dict[str, Any]] = {"start": {"type": "integer"}, "end": {"type": "integer"}}
 _OUTCOMES = ["created", "updated", "rejected", "undone", "kept"]
@@ -201,6 +202,21 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         faults={"type": ["array", "null"], "items": ANYTHING},
     )),
     "ImportAsked": _object("id state", id=UUID, state=TEXT),
+    "Assigning": _object("", ids={"type": "array", "items": UUID}, where=TEXT, after=TEXT),
+    "Assigned": _object(
+        "items considered next dry", considered=ANYTHING, next=TEXT_OR_NULL, dry={"type": "boolean"},
+        items={"type": "array", "items": _object(
+            "id entry entry_label user before place missed", id=UUID, entry=TEXT_OR_NULL, entry_label=TEXT_OR_NULL,
+            user=_UUID_OR_NULL, before=_UUID_OR_NULL, place={"type": ["integer", "null"]},
+            missed={"type": "array", "items": TEXT}, errors={"type": "array", "items": _ERROR}, _notices=_ANY_LIST,
+        )},
+    ),
+    "Assignments": _list(_object(
+        "assignment label at entry entry_label user place missed refused considered", assignment=TEXT, label=TEXT,
+        at=INSTANT, by=_UUID_OR_NULL, door=TEXT, entry=TEXT_OR_NULL, entry_label=TEXT_OR_NULL, user=_UUID_OR_NULL,
+        place={"type": ["integer", "null"]}, missed={"type": "array", "items": TEXT}, refused=_ANY_LIST,
+        considered=ANYTHING,
+    )),
 }  # fmt: skip
 
 PROBLEM_RESPONSE = {

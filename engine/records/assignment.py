@@ -216,9 +216,9 @@ class _Assigning:
             (d.chosen, self.assignment.object, d.record) for d in decisions
             if d.chosen is not None and d.chosen != d.now and not d.faults
         ]  # fmt: skip
-        if not self.assignment.notify or not wanted:
+        if not self.assignment.message or not wanted:
             return
-        rows = await notifications.messages(self.release, self.conn, self.assignment.notify, wanted)
+        rows = await notifications.messages(self.release, self.conn, self.assignment.message, wanted)
         request = RecordWrite(
             object=notifications.OBJECT, operation="create", rows=tuple(rows), many=True, fields=("id",),
             depth=self.depth, unattended=True,

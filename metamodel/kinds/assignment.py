@@ -38,7 +38,7 @@ class Entry:
 class Assignment:
     """Gives records of `object` in which `when` holds a user in `field`. The user of `keep_owner_of` comes first, then
     the entries, in the end the user of `fallback`. `absent_when` is written over the user; `open_when` says which
-    records count for caps and for the strategy `least_open`."""
+    records count for caps and for the strategy `least_open`; `message` is for who gets a record."""
 
     name: str
     label: Text
@@ -50,4 +50,4 @@ class Assignment:
     absent_when: Formula | None
     entries: Mapping[str, Entry]
     fallback: Formula | None
-    notify: Text
+    message: Text

@@ -20,7 +20,8 @@ def check(model: Model, at: Places, issues: Collector) -> None:
         f = find_field(owner, assignment.field, (*root, "field"), at, issues) if owner else None
         if f and (f.type != "user" or not writable(f)):
             place = at.value(*root, "field")
-            issues.add("M246", f"{assignment.object}.{f.name} is no user field that can be written", place, None)
+            issues.add("M246", f"{assignment.object}.{f.name} is no user field that can be written", place,
+                       f"it is of type {f.type}")  # fmt: skip
         for entry in assignment.entries.values():
             _entry(assignment, entry, (*root, "entries", entry.name), at, issues)
         uses = any(e.cap_open or e.strategy == "least_open" for e in assignment.entries.values())

@@ -45,7 +45,7 @@ COLLECTIONS = frozenset(
 )
 
 
-TEXTS = frozenset({"label", "plural", "description", "help", "message", "guidance", "notify"})
+TEXTS = frozenset({"label", "plural", "description", "help", "message", "guidance"})
 
 
 def check(model: Model, at: Places, issues: Collector) -> None:

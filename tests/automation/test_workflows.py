@@ -92,6 +92,21 @@ def test_convert_makes_what_the_conversion_says_once(probe_url: str) -> None:
     with_probe(probe_url, work)
 
 
+def test_assign_gives_the_record_to_somebody(probe_url: str) -> None:
+    async def work(p: Probe) -> None:
+        dealt, left = [await p.create("item", "maker", name="a", topic="deal", n=n) for n in (1, 0)]
+        await drain(p.rt)
+        (run,), (other,) = await p.runs(dealt), await p.runs(left)
+        assert (run["state"], other["state"]) == ("done", "done")
+        assert run["log"] == [{"action": "assign", "assignment": "whoever", "entry": "maker", "missed": [],
+                               "user": str(p.users["maker"])}]  # fmt: skip
+        assert other["log"][0]["entry"] is None
+        rows = await p.rows("SELECT who FROM {s}item WHERE id = ANY($1) ORDER BY n", [dealt, left])
+        assert [row["who"] for row in rows] == [None, p.users["maker"]]
+
+    with_probe(probe_url, work)
+
+
 def test_changed_looks_at_its_fields_and_at_the_old_image(probe_url: str) -> None:
     """A `trigger` on changes of named fields."""
 

@@ -75,7 +75,7 @@ DOCUMENTS: list[dict[str, Any]] = [
             "named": {"when": 'area = "named"', "to": {"user": "expert"}, "cap": {"open": 2}},
         },
         "fallback": {"user": "IF(area = \"capped\", expert, NULL)"},
-        "notify": {"en": "An ask is yours", "zh-CN": "有新的请求"},
+        "message": {"en": "An ask is yours", "zh-CN": "有新的请求"},
     },
     {
         "kind": "role", "name": "clerk",
@@ -239,7 +239,7 @@ async def test_what_rules_refuse_stays(desk: Desk) -> None:
 
 
 async def test_decisions_are_told_within_the_rights_of_the_reader(desk: Desk) -> None:
-    """With the `label` of assignment and entry, who was considered, and a notification by `notify`."""
+    """With the `label` of assignment and entry, who was considered, and a notification by `message`."""
     users = await desk.people("turns", count=2)
     (record,) = await desk.asks("turns", 1)
     (made,) = (await desk.assign([record])).decisions

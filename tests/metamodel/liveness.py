@@ -19,6 +19,7 @@ _TIMERS = "tests/automation/test_timers.py::"
 _ACCESS = "tests/engine/test_access.py::"
 _PROCESSES = "tests/engine/test_processes.py::"
 _CONVERSION = "tests/engine/test_conversion.py::"
+_ASSIGNMENTS = "tests/engine/test_assignments.py::"
 _CONVERTS = f"{_CONVERSION}test_one_record_becomes_several"
 _OPTIONS = "tests/engine/test_options.py::"
 _STAGES = "tests/engine/test_stages.py::"
@@ -44,7 +45,7 @@ _CALENDARS = "tests/engine/test_calendars.py::"
 _FUNCTIONS = "tests/metamodel/test_functions_of_packs.py::"
 KINDS = (
     "pack", "tenant", "object", "value_set", "function", "process", "conversion", "duplicate_rule", "report",
-    "workflow", "role", "seed", "calendar",
+    "workflow", "assignment", "role", "seed", "calendar",
 )
 
 LEDGER: dict[str, str] = {
@@ -61,7 +62,8 @@ LEDGER: dict[str, str] = {
     **{
         f"tenant.patches.{kind}": f"{_LOAD}test_every_kind_can_be_patched"
         for kind in (
-            "calendar", "function", "process", "conversion", "duplicate_rule", "report", "role", "seed", "value_set", "workflow"
+            "assignment", "calendar", "function", "process", "conversion", "duplicate_rule", "report", "role", "seed",
+            "value_set", "workflow",
         )
     },
     "function.formula": f"{_FUNCTIONS}test_a_call_is_the_formula_with_the_arguments",
@@ -230,6 +232,22 @@ LEDGER: dict[str, str] = {
     **{f"conversion.{path}": f"{_CONVERSION}test_conditions_and_wishes" for path in ("when", "message")},
     **{f"conversion.{path}": f"{_CONVERSION}test_a_preview_tells_what_would_be_made"
        for path in ("label", "creates.*.label")},
+    **{f"assignment.{path}": f"{_ASSIGNMENTS}test_records_go_round" for path in (
+        "object", "field", "when", "entries", "entries.*.when", "entries.*.to.members"
+    )},
+    **{f"assignment.{path}": f"{_ASSIGNMENTS}test_the_fewest_open_and_who_is_left" for path in (
+        "open_when", "fallback", "fallback.user", "entries.*.to", "entries.*.to.user", "entries.*.cap",
+        "entries.*.cap.open"
+    )},
+    **{f"assignment.{path}": f"{_ASSIGNMENTS}test_weights_and_absences" for path in (
+        "absent_when", "entries.*.strategy", "entries.*.weight"
+    )},
+    "assignment.entries.*.cap.per_day": f"{_ASSIGNMENTS}test_a_day_is_capped",
+    "assignment.keep_owner_of": f"{_ASSIGNMENTS}test_the_owner_of_something_else_keeps_it",
+    **{f"assignment.{path}": f"{_ASSIGNMENTS}test_decisions_are_told_within_the_rights_of_the_reader" for path in (
+        "label", "message", "entries.*.label"
+    )},
+    "workflow.actions[].assign": f"{_RUNS}test_assign_gives_the_record_to_somebody",
     "workflow.actions[].convert": f"{_RUNS}test_convert_makes_what_the_conversion_says_once",
     **{f"object.fields.*.{name}": f"tests/engine/test_auto_numbers.py::{test}" for name, test in (
         ("gapless", "test_gapless_numbers_of_many_writers"), ("reset", "test_numbers_begin_again"),

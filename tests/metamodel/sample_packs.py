@@ -99,6 +99,16 @@ message: It is there already
 against:
   items: {where: amount > 2, match: {name: {by: fuzzy, at_least: 0.7}, amount: {by: exact, to: amount}}}
 ---
+kind: assignment
+name: fair
+object: item
+keep_owner_of: parent.owner
+open_when: amount > 1
+absent_when: region = "west"
+entries:
+  several: {label: Several, when: amount > 1, to: {members: NOT ISBLANK(name)}, strategy: weighted, weight: 2, cap: {open: 3}}
+  one: {to: {user: owner}}
+---
 kind: function
 name: portion
 label: Portion

@@ -46,6 +46,7 @@ def test_the_data_of_a_release_gives_the_same_model_without_files(tmp_path: Path
         "duplicate_rule",
         "report",
         "workflow",
+        "assignment",
         "role",
         "seed",
         "calendar",
@@ -280,6 +281,7 @@ KIND_PATCHES = {
     "duplicate_rule": ("same_item: {severity: warning}", "duplicate_rules.same_item.severity", "warning"),
     "report": ("by_stage: {limit: 7}", "reports.by_stage.limit", 7),
     "workflow": ("follow: {run_as: clerk}", "workflows.follow.run_as", "clerk"),
+    "assignment": ("fair: {fallback: {user: owner}}", "assignments.fair.fallback.text", "owner"),
     "role": ("clerk: {capabilities: []}", "roles.clerk.capabilities", frozenset()),
     "seed": ("first: {records: [{name: B}]}", "seeds.first.records", ({"name": "B"},)),
     "calendar": ('office: {week: {sat: ["10:00-12:00"]}}', "calendars.office.week.sat", ("10:00-12:00",)),
@@ -288,7 +290,7 @@ KIND_PATCHES = {
 
 @pytest.mark.parametrize("kind", KIND_PATCHES)
 def test_every_kind_can_be_patched(tmp_path: Path, kind: str) -> None:
-    """A function, process, conversion, report, role, seed, value_set and workflow."""
+    """An assignment, function, process, conversion, report, role, seed, value_set and workflow."""
     patch, address, wanted = KIND_PATCHES[kind]
     found: object = load_patched(tmp_path, RICH, TENANT + f"patches:\n  {kind}: {{{patch}}}\n").model
     for step in address.split("."):

@@ -40,9 +40,7 @@ async def run_assignment(call: Call) -> Reply:
     """Assigns records: `{"items", "considered", "next", "dry"}`; with `?dry=true` nothing is written."""
     given = query.parse(call.query_string)
     query.only(given, "dry")
-    if given.get("dry", "false") not in ("true", "false"):
-        raise Refused("query.invalid", "dry is true or false")
-    dry = given.get("dry") == "true"
+    dry = query.flag(given, "dry")
     body = await call.typed(Run)
     if (body.ids is None) == (body.where is None):
         raise Refused("request.malformed", "say which records: ids or where")
