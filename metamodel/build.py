@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from metamodel.formula.checked import Blanks
-from metamodel.kinds.assignment import Assignment, Entry
+from metamodel.kinds.assignment import Assignment, Entry, Pool
 from metamodel.kinds.calendar import CalendarDeclaration
 from metamodel.kinds.common import Formula, Text, TextPlace
 from metamodel.kinds.composites import expanded
@@ -29,6 +29,7 @@ from metamodel.kinds.workflow import (
     Assign,
     Convert,
     CreateRecord,
+    GiveBack,
     Notify,
     SetFields,
     Span,
@@ -549,6 +550,8 @@ def _action(data: Data, at: At, path: tuple[str | int, ...]) -> Action:
         return Convert(conversion=data["convert"])
     if "assign" in data:
         return Assign(assignment=data["assign"])
+    if "release" in data:
+        return GiveBack(assignment=data["release"])
     return Notify(
         user=formula(data["notify"], at, (*path, "notify")),
         message=text(data["message"]),
@@ -569,6 +572,16 @@ def assignment(name: str, data: Data, at: At) -> Assignment:
         entries={key: _entry(key, value, at, (*root, "entries", key)) for key, value in data["entries"].items()},
         fallback=_maybe(data.get("fallback", {}).get("user"), at, (*root, "fallback", "user")),
         message=text(data.get("message")),
+        pool=_pool(data["pool"], at, (*root, "pool")) if "pool" in data else None,
+    )
+
+
+def _pool(data: Data, at: At, path: tuple[str, ...]) -> Pool:
+    return Pool(
+        field=data["field"],
+        members=formula(data["members"], at, (*path, "members")),
+        claims_per_day=_maybe(data.get("claims_per_day"), at, (*path, "claims_per_day")),
+        reclaim_after=_maybe(data.get("reclaim_after"), at, (*path, "reclaim_after")),
     )
 
 

@@ -78,6 +78,7 @@ MEANING_CODES = {
     "M246": "an assignment does not fit",
     "M247": "an entry of an assignment does not fit",
     "M248": "the assignment of an action does not fit",
+    "M249": "a pool does not fit",
     "M251": "a calendar does not exist",
     "M252": "a trigger has to read every record",
     "M253": "a move can not be made by itself",

@@ -156,5 +156,11 @@ def _assignment_tasks(model: Model) -> Iterator[Task]:
             (assignment.absent_when, BOOLEAN), *((entry.members, BOOLEAN) for entry in entries),
             *((number, DECIMAL) for entry in entries for number in (entry.weight, entry.cap_open, entry.cap_day)),
         ]  # fmt: skip
-        for owner, formulas in ((assignment.object, over_record), (USER, over_user)):
-            yield from (Task(formula, "workflow", owner, expect) for formula, expect in formulas if formula)
+        over_pool: list[tuple[Formula | None, Type]] = []
+        if pool := assignment.pool:
+            over_pool = [(pool.members, BOOLEAN), (pool.claims_per_day, DECIMAL), (pool.reclaim_after, DECIMAL)]
+        declared = model.objects.get(assignment.object)
+        link = declared.fields.get(assignment.pool.field) if declared and assignment.pool else None
+        pools = (link.to if link else None) or ""
+        for owner, formulas in ((assignment.object, over_record), (USER, over_user), (pools, over_pool)):
+            yield from (Task(f, "workflow", owner, expect) for f, expect in formulas if f and owner)

@@ -335,6 +335,13 @@ def _assignment_paths(obj: Object, rights: Rights, root: str, act: Any, one: str
             "get": act("assignments_of", f"Who was given it, and why: {one}",
                        responses={"200": reply("Decisions", ref("Assignments"))}),
         }
+    for verb, summary in (("claim", "Claim from its pool"), ("release", "Give back to its pool")):
+        if any(a.pool for a in declared):
+            made[f"{root}/{{id}}/{verb}"] = {
+                "parameters": [fixed.ID],
+                "post": act(verb, f"{summary}: {one}", parameters=[fixed.IDEMPOTENCY],
+                            responses={"200": reply("Its new version", ref("Pooled"), headers=("ETag",))}),
+            }
     for assignment in declared if rights.allows(obj.name, "edit") else ():
         made[f"/assignments/{assignment.name}/run"] = {
             "post": act(f"run_{assignment.name}", in_locale(assignment.label, "en"), requestBody=body(ref("Assigning")),

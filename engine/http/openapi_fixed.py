@@ -202,6 +202,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         faults={"type": ["array", "null"], "items": ANYTHING},
     )),
     "ImportAsked": _object("id state", id=UUID, state=TEXT),
+    "Pooled": _object("id version", id=UUID, version={"type": "integer"}),
     "Assigning": _object("", ids={"type": "array", "items": UUID}, where=TEXT, after=TEXT),
     "Assigned": _object(
         "items considered next dry", considered=ANYTHING, next=TEXT_OR_NULL, dry={"type": "boolean"},
@@ -214,7 +215,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Assignments": _list(_object(
         "assignment label at entry entry_label user place missed refused considered", assignment=TEXT, label=TEXT,
         at=INSTANT, by=_UUID_OR_NULL, door=TEXT, entry=TEXT_OR_NULL, entry_label=TEXT_OR_NULL, user=_UUID_OR_NULL,
-        place={"type": ["integer", "null"]}, missed={"type": "array", "items": TEXT}, refused=_ANY_LIST,
+        before=_UUID_OR_NULL, place={"type": ["integer", "null"]}, missed={"type": "array", "items": TEXT},
+        refused=_ANY_LIST,
         considered=ANYTHING,
     )),
 }  # fmt: skip

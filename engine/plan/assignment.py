@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.plan.conversion import RowsPlan
 from engine.plan.names import Names
 from engine.plan.planned import Join
+from engine.plan.read import Output
 from engine.release.release import Release, TableRef
 from metamodel.formula.typed import Node
 from metamodel.kinds.assignment import FALLBACK, KEPT, USER, Assignment
@@ -114,3 +116,23 @@ def plan_visible(release: Release, reader: Names, obj: str) -> VisiblePlan:
     return VisiblePlan(
         release.model.settings.time_zone, release.table(obj), visible, reader.joins((visible,), obj)
     )
+
+
+KEEPER = "keeper"
+"""The key of the owner of a pool."""
+
+
+def plan_pool(release: Release, assignment: Assignment) -> RowsPlan:
+    """Over a pool: who keeps its records, whether `$user` may claim them, and the limits."""
+    assert assignment.pool is not None
+    obj, system = release.object(assignment.object).fields[assignment.pool.field].to or "", Names(release, None)
+    formulas = {
+        "members": assignment.pool.members, "claims_per_day": assignment.pool.claims_per_day,
+        "reclaim_after": assignment.pool.reclaim_after,
+    }  # fmt: skip
+    trees = {name: system.tree(release.model.typed[f.key], obj) for name, f in formulas.items() if f}
+    trees[KEEPER] = system.field(obj, "owner")
+    return RowsPlan(
+        zone=release.model.settings.time_zone, table=release.table(obj), via=None, visible=None,
+        outputs=tuple(Output(name, tree) for name, tree in trees.items()), joins=system.joins(trees.values(), obj),
+    )  # fmt: skip

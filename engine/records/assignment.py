@@ -135,11 +135,11 @@ class _Assigning:
 
     async def tried(self, records: Sequence[UUID]) -> Assigned:
         turns = await self.conn.fetchval(sql.seen(self.release.schema), self.assignment.object)
-        decisions, considered, _ = await self.decided(records, self.own(turns))
+        decisions, considered, _ = await self.decided(records, own(self.assignment, turns))
         return Assigned(_DECISIONS.decode(decisions), _CONSIDERED.decode(considered))
 
     async def run(self, records: Sequence[UUID]) -> Assigned:
-        turns = self.own(await self.held())
+        turns = own(self.assignment, await hold(self.release, self.assignment.object, self.conn))
         lock = lock_statement(self.release.table(self.assignment.object))
         await execute.fetch_rows(self.conn, lock.text, [list(records)])
         text, considered, after = await self.decided(records, turns)
@@ -147,21 +147,6 @@ class _Assigning:
         await self.told(decisions)
         await self.logged(decisions, turns, considered, after)
         return Assigned(decisions, _CONSIDERED.decode(considered))
-
-    async def held(self) -> str:
-        """The turns of the object's assignments, which are this transaction's from now on."""
-        schema, obj = self.release.schema, self.assignment.object
-        for _ in range(2):
-            rows = await execute.fetch_rows(self.conn, sql.held(schema), [obj])
-            if rows:
-                return str(rows[0][0])
-            await execute.fetch_rows(self.conn, sql.begun(schema), [obj])
-        return str((await execute.fetch_rows(self.conn, sql.held(schema), [obj]))[0][0])
-
-    def own(self, turns: str | None) -> str:
-        """The assignment's own turns, by entry."""
-        known = msgspec.json.decode(turns or "{}", type=dict[str, msgspec.Raw])
-        return bytes(known.get(self.assignment.name, msgspec.Raw(b"{}"))).decode()
 
     async def decided(self, records: Sequence[UUID], turns: str) -> tuple[str, str, str]:
         """The decisions, who was considered and the turns after them, as JSON texts."""
@@ -229,19 +214,43 @@ class _Assigning:
     async def logged(self, decisions: Sequence[Decision], turns: str, considered: str, after: str) -> None:
         if not decisions:
             return
-        rows = [
-            {
-                "record": d.record, "entry": d.entry, "chosen": d.chosen, "place": d.place, "missed": d.missed,
-                "refused": [{"code": f.code, "detail": f.detail, "rule": f.rule} for f in d.faults] or None,
-            }
-            for d in decisions
-        ]  # fmt: skip
-        ctx, (run,) = self.ctx, new_ids(1, self.ctx.now.timestamp())
-        args = (
-            run, self.assignment.name, self.assignment.object, ctx.now, ctx.actor.user, ctx.door, ctx.request_id,
-            turns, considered, msgspec.json.encode(rows).decode(), after,
-        )  # fmt: skip
-        await execute.fetch_rows(self.conn, sql.logged(self.release.schema), args)
+        await log(self.ctx, self.release, self.assignment, decisions, turns, considered, after, self.conn)
+
+
+def own(assignment: Assignment, turns: str | None) -> str:
+    """The turns of one of the object's assignments, by entry."""
+    known = msgspec.json.decode(turns or "{}", type=dict[str, msgspec.Raw])
+    return bytes(known.get(assignment.name, msgspec.Raw(b"{}"))).decode()
+
+
+async def hold(release: Release, obj: str, conn: Connection) -> str:
+    """The turns of the object's assignments, which are this transaction's from now on."""
+    rows = await execute.fetch_rows(conn, sql.held(release.schema), [obj])
+    if not rows:
+        await execute.fetch_rows(conn, sql.begun(release.schema), [obj])
+        rows = await execute.fetch_rows(conn, sql.held(release.schema), [obj])
+    return str(rows[0][0])
+
+
+async def log(
+    ctx: Context, release: Release, assignment: Assignment, decisions: Sequence[Decision], turns: str, considered: str,
+    after: str, conn: Connection,
+) -> None:
+    """Writes decisions down, with the turns before and `after` them, as JSON texts."""
+    rows = [
+        {
+            "record": d.record, "entry": d.entry, "chosen": d.chosen, "former": d.now, "place": d.place,
+            "missed": d.missed,
+            "refused": [{"code": f.code, "detail": f.detail, "rule": f.rule} for f in d.faults] or None,
+        }
+        for d in decisions
+    ]  # fmt: skip
+    (run,) = new_ids(1, ctx.now.timestamp())
+    args = (
+        run, assignment.name, assignment.object, ctx.now, ctx.actor.user, ctx.door, ctx.request_id, turns, considered,
+        msgspec.json.encode(rows).decode(), after,
+    )  # fmt: skip
+    await execute.fetch_rows(conn, sql.logged(release.schema), args)
 
 
 async def assignments_of(
@@ -259,7 +268,7 @@ async def assignments_of(
             assignment = release.model.assignments.get(row["assignment"])
             if assignment is None or assignment.field in readable:
                 found.append((row, assignment, _CONSIDERED.decode(row["considered"] or "{}")))
-        users = {row["chosen"] for row, _, _ in found} | {row["actor"] for row, _, _ in found}
+        users = {row[name] for row, _, _ in found for name in ("chosen", "former", "actor")}
         users |= {c.user for _, _, considered in found for people in considered.values() for c in people}
         seen = await _seen(rt, ctx, release, conn, [UUID(int=user.int) for user in users if user])
     return [
@@ -268,7 +277,8 @@ async def assignments_of(
             "label": in_locale(assignment.label, ctx.locale) if assignment else row["assignment"],
             "at": row["at"], "by": _shown(row["actor"], seen), "door": row["door"], "entry": row["entry"],
             "entry_label": entry_label(assignment, row["entry"], ctx.locale),
-            "user": _shown(row["chosen"], seen), "place": row["place"], "missed": row["missed"],
+            "user": _shown(row["chosen"], seen),
+            "before": _shown(row["former"], seen), "place": row["place"], "missed": row["missed"],
             "refused": msgspec.json.decode(row["refused"] or "[]"),
             "considered": {
                 name: [msgspec.to_builtins(c) for c in people if c.user in seen] for name, people in considered.items()

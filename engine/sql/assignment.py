@@ -32,6 +32,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE
 
 from engine.plan.assignment import AssignmentPlan, VisiblePlan
+from engine.release.release import TableRef
 from engine.sql import expression
 from engine.sql.columns import constant, of, qualified
 from engine.sql.expression import Environment
@@ -360,19 +361,38 @@ def logged(schema: str) -> str:
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb)
         )
         INSERT INTO "{schema}"._assignment_log
-            (run, assignment, object, record, at, entry, chosen, place, missed, refused)
-        SELECT $1, $2, $3, d.record, $4, d.entry, d.chosen, d.place, d.missed, d.refused
+            (run, assignment, object, record, at, entry, chosen, former, place, missed, refused)
+        SELECT $1, $2, $3, d.record, $4, d.entry, d.chosen, d.former, d.place, d.missed, d.refused
         FROM jsonb_to_recordset($10::jsonb) AS d (
-            record uuid, entry text, chosen uuid, place bigint, missed text[], refused jsonb)
+            record uuid, entry text, chosen uuid, former uuid, place bigint, missed text[], refused jsonb)
         ORDER BY d.record"""
 
 
 def told(schema: str) -> str:
-    """$1 object, $2 record, $3 how many: rows (assignment, at, actor, door, entry, chosen, place, missed, refused,
-    considered) of the record's assignments, the newest first."""
+    """$1 object, $2 record, $3 how many: rows (assignment, at, actor, door, entry, chosen, former, place, missed,
+    refused, considered) of the record's assignments, the newest first."""
     return f"""
-        SELECT l.assignment, l.at, r.actor, r.door, l.entry, l.chosen, l.place, l.missed, l.refused::text AS refused,
+        SELECT l.assignment, l.at, r.actor, r.door, l.entry, l.chosen, l.former, l.place, l.missed,
+            l.refused::text AS refused,
             (SELECT jsonb_object_agg(e, r.considered -> e) FROM unnest(l.missed || l.entry) e
                 WHERE r.considered ? e)::text AS considered
         FROM "{schema}"._assignment_log l JOIN "{schema}"._assignment_run r ON r.id = l.run
         WHERE l.object = $1 AND l.record = $2 ORDER BY l.id DESC LIMIT $3"""
+
+
+def holding(table: TableRef, column: str, link: str) -> str:
+    """$1 record -> (user, pool) that it has, the record locked."""
+    return (
+        f'SELECT "{column}" AS person, "{link}" AS pool FROM "{table.schema}"."{table.name}" '
+        "WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"
+    )
+
+
+def claimed(schema: str) -> str:
+    """$1 object, $2 user, $3 zone, $4 now, $5 record -> how many records the user has claimed today, and when he gave
+    the record back or lost it to the pool the last time."""
+    return f"""
+        SELECT (SELECT count(*) FROM "{schema}"._assignment_log WHERE object = $1 AND chosen = $2 AND entry = 'claim'
+                AND at >= date_trunc('day', $4::timestamptz, $3::text)) AS today,
+            (SELECT max(at) FROM "{schema}"._assignment_log
+                WHERE object = $1 AND record = $5 AND former = $2 AND entry = 'release') AS lost"""

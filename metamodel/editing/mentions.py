@@ -165,6 +165,7 @@ PLACES: dict[str, tuple[Row, ...]] = {
     "assignment": (
         ("object", "object", nothing, False),
         ("field", "field", _of_assignment, False),
+        ("pool.field", "field", _of_assignment, False),
     ),
     "report": (("object", "object", nothing, False),),
     "role": (

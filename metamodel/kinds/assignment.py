@@ -12,6 +12,8 @@ Strategy = Literal["round_robin", "weighted", "least_open"]
 USER = "user"
 """The object of the users; formulas over a user are written over it."""
 KEPT, FALLBACK = "keep_owner_of", "fallback"
+CLAIM, RELEASE = "claim", "release"
+RESERVED = frozenset({KEPT, FALLBACK, CLAIM, RELEASE})
 """What decided where no entry did."""
 
 
@@ -35,6 +37,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A record belongs to the pool in its lookup `field` and is in it while it has the pool's owner. The formulas are
+    over the pool: whether `$user` may claim, how often on a day, and after how many days the same record again."""
+
+    field: str
+    members: Formula
+    claims_per_day: Formula | None
+    reclaim_after: Formula | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """Gives records of `object` in which `when` holds a user in `field`. The user of `keep_owner_of` comes first, then
     the entries, in the end the user of `fallback`. `absent_when` is written over the user; `open_when` says which
@@ -51,3 +64,4 @@ class Assignment:
     entries: Mapping[str, Entry]
     fallback: Formula | None
     message: Text
+    pool: Pool | None

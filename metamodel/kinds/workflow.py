@@ -47,6 +47,13 @@ class Assign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """Give the record that caused the run back to the pool that it belongs to."""
+
+    assignment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeMove:
     """Move the record that caused the run, if it is in the stage `source`; what automatic moves of processes do."""
 
@@ -55,7 +62,7 @@ class MakeMove:
     target: str
 
 
-Action = SetFields | CreateRecord | Convert | Assign | Notify | MakeMove
+Action = SetFields | CreateRecord | Convert | Assign | GiveBack | Notify | MakeMove
 
 
 @dataclass(frozen=True, slots=True)

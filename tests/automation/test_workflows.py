@@ -107,6 +107,23 @@ def test_assign_gives_the_record_to_somebody(probe_url: str) -> None:
     with_probe(probe_url, work)
 
 
+def test_release_gives_the_record_back_to_its_pool(probe_url: str) -> None:
+    async def work(p: Probe) -> None:
+        pool = await p.create("item", name="pool", owner=str(p.users["admin"]))
+        given = [
+            await p.create("item", "maker", name="a", topic="return", who=str(p.users["maker"]), **parent)
+            for parent in ({"parent": str(pool)}, {})
+        ]
+        await drain(p.rt)
+        logs = [(await p.runs(item))[0]["log"][0] for item in given]
+        assert [log["action"] for log in logs] == ["release", "release"]
+        assert logs[0]["record"] == str(given[0]) and "skipped" in logs[1]
+        rows = await p.rows("SELECT who FROM {s}item WHERE id = ANY($1) ORDER BY parent", given)
+        assert [row["who"] for row in rows] == [p.users["admin"], p.users["maker"]]
+
+    with_probe(probe_url, work)
+
+
 def test_changed_looks_at_its_fields_and_at_the_old_image(probe_url: str) -> None:
     """A `trigger` on changes of named fields."""
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.base.context import OPERATOR, Actor
+from engine.base.errors import Refused
 from engine.lifecycle.apply import apply
 from engine.records.assignment import Assigned, assign, assignments_of, matching
 from engine.records.bin import delete
+from engine.records.pool import claim, give_back
 from engine.release.release import Release
 from engine.runtime import Runtime
 from engine.sql.assignment import ROUND, decision
@@ -45,13 +48,21 @@ DOCUMENTS: list[dict[str, Any]] = [
             "to": {"type": "date"},
         },
     },
+    {
+        "kind": "object", "name": "basin", "title": "name",
+        "fields": {"name": TEXT, "most": {"type": "integer"}, "days": {"type": "integer"}},
+    },
+    {
+        "kind": "object", "name": "member", "title": "name",
+        "fields": {"name": TEXT, "who": {"type": "user"}, "basin": {"type": "lookup", "to": "basin", "reverse": "members"}},
+    },
     {"kind": "object", "name": "firm", "title": "name", "fields": {"name": TEXT}},
     {
         "kind": "object", "name": "ask", "title": "name",
         "fields": {
             "name": TEXT, "area": {"type": "text"}, "open": {"type": "boolean", "default": True},
             "firm": {"type": "lookup", "to": "firm"}, "helper": {"type": "user", "indexed": True},
-            "expert": {"type": "user"}, "sealed": {"type": "boolean"},
+            "expert": {"type": "user"}, "basin": {"type": "lookup", "to": "basin"}, "sealed": {"type": "boolean"},
         },
         "rules": {"unsealed": {"valid_when": "NOT sealed OR ISBLANK(helper)", "message": "It is sealed"}},
     },
@@ -76,6 +87,10 @@ DOCUMENTS: list[dict[str, Any]] = [
         },
         "fallback": {"user": "IF(area = \"capped\", expert, NULL)"},
         "message": {"en": "An ask is yours", "zh-CN": "有新的请求"},
+        "pool": {
+            "field": "basin", "members": "EXISTS(members[who = $user.id])", "claims_per_day": "most",
+            "reclaim_after": "days",
+        },
     },
     {
         "kind": "role", "name": "clerk",
@@ -250,8 +265,8 @@ async def test_decisions_are_told_within_the_rights_of_the_reader(desk: Desk) ->
     rows = await read(desk.rt, desk.release, "notification", "message", where=f'about_record = "{record}"')
     assert [row["message"] for row in rows] == ["An ask is yours"]
     other = next(user for user in users if user != made.chosen)
-    clerk = Actor(other, ("clerk",), {"id": other})
-    (seen,) = await assignments_of(desk.rt, context(desk.release, clerk), desk.release, "ask", record)
+    some = clerk(other)
+    (seen,) = await assignments_of(desk.rt, context(desk.release, some), desk.release, "ask", record)
     assert seen["user"] is None and [c["user"] for c in seen["considered"]["turns"]] == [str(other)]
     reader = Actor(other, ("reader",), {"id": other})
     assert await assignments_of(desk.rt, context(desk.release, reader), desk.release, "ask", record) == []
@@ -260,9 +275,74 @@ async def test_decisions_are_told_within_the_rights_of_the_reader(desk: Desk) ->
     with refusing("assignment.unknown"):
         await assign(desk.rt, context(desk.release), desk.release, "others", [record])
     hidden = await desk.asks("hidden", 1)
-    assert (await desk.assign(hidden, clerk)).decisions == []
+    assert (await desk.assign(hidden, some)).decisions == []
     with refusing("record.unknown"):
-        await assignments_of(desk.rt, context(desk.release, clerk), desk.release, "ask", hidden[0])
+        await assignments_of(desk.rt, context(desk.release, some), desk.release, "ask", hidden[0])
+
+
+async def basin(desk: Desk, count: int, members: Sequence[UUID], **more: Any) -> tuple[UUID, list[UUID]]:
+    """The keeper of a new pool, and records in it."""
+    (keeper,) = await desk.people("pool", count=1)
+    (pool,) = await create(desk.rt, desk.release, "basin", {"name": "b", "owner": str(keeper), **more})
+    rows = [{"name": "m", "who": str(user), "basin": str(pool)} for user in members]
+    await create(desk.rt, desk.release, "member", *rows)
+    return keeper, await desk.asks("pool", count, helper=str(keeper), basin=str(pool))
+
+
+def clerk(user: UUID) -> Actor:
+    return Actor(user, ("clerk",), {"id": user})
+
+
+async def test_members_claim_from_a_pool_and_give_back(desk: Desk) -> None:
+    """A `pool` of the `field`: its `members` claim so many by `claims_per_day`, and not again before `reclaim_after`."""
+    ann, bob, eve = await desk.people("pool", count=3)
+    keeper, records = await basin(desk, 4, (ann, bob), most=2, days=3)
+
+    async def claimed(user: UUID, record: UUID, **more: Any) -> None:
+        await claim(desk.rt, context(desk.release, clerk(user), **more), desk.release, "ask", record)
+
+    with refusing("access.denied"):
+        await claimed(eve, records[0])
+    await claimed(ann, records[0])
+    with refusing("pool.taken"):
+        await claimed(bob, records[0])
+    await claimed(ann, records[1])
+    with refusing("pool.limit"):
+        await claimed(ann, records[2])
+    with refusing("record.unknown"):
+        await claimed(ann, (await desk.asks("hidden", 1))[0])
+    with refusing("pool.unknown"):
+        await claimed(ann, (await desk.asks("pool", 1))[0])
+    assert await desk.helpers(records) == [ann, ann, keeper, keeper]
+    await give_back(desk.rt, context(desk.release, clerk(ann)), desk.release, "ask", records[0])
+    with refusing("pool.there"):
+        await give_back(desk.rt, context(desk.release), desk.release, "ask", records[0])
+    now = desk.rt.clock.now()
+    with refusing("pool.again"):
+        await claimed(ann, records[0], now=now + timedelta(days=2))
+    await claimed(bob, records[0])
+    await give_back(desk.rt, context(desk.release, clerk(bob)), desk.release, "ask", records[0])
+    await claimed(ann, records[0], now=now + timedelta(days=4))
+    told = await assignments_of(desk.rt, context(desk.release), desk.release, "ask", records[0])
+    assert [(d["entry"], d["user"], d["before"]) for d in told] == [
+        ("claim", ann, keeper), ("release", keeper, bob), ("claim", bob, keeper), ("release", keeper, ann),
+        ("claim", ann, keeper),
+    ]  # fmt: skip
+
+
+async def test_many_claims_at_once(desk: Desk) -> None:
+    """One record goes to one person, and nobody gets more than the limit."""
+    users = await desk.people("pool", count=4)
+    keeper, records = await basin(desk, 6, users, most=2)
+    jobs = [
+        claim(desk.rt, context(desk.release, clerk(user)), desk.release, "ask", record)
+        for record in records for user in users
+    ]  # fmt: skip
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert {r.code for r in results if isinstance(r, Refused)} <= {"pool.taken", "pool.limit"}
+    shares = Counter(await desk.helpers(records))
+    assert keeper not in shares and max(shares.values()) <= 2
+    assert sum(not isinstance(r, BaseException) for r in results) == 6
 
 
 async def test_a_condition_finds_pages_of_records(desk: Desk) -> None:

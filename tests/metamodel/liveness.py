@@ -247,6 +247,10 @@ LEDGER: dict[str, str] = {
     **{f"assignment.{path}": f"{_ASSIGNMENTS}test_decisions_are_told_within_the_rights_of_the_reader" for path in (
         "label", "message", "entries.*.label"
     )},
+    **{f"assignment.{path}": f"{_ASSIGNMENTS}test_members_claim_from_a_pool_and_give_back" for path in (
+        "pool", "pool.field", "pool.members", "pool.claims_per_day", "pool.reclaim_after"
+    )},
+    "workflow.actions[].release": f"{_RUNS}test_release_gives_the_record_back_to_its_pool",
     "workflow.actions[].assign": f"{_RUNS}test_assign_gives_the_record_to_somebody",
     "workflow.actions[].convert": f"{_RUNS}test_convert_makes_what_the_conversion_says_once",
     **{f"object.fields.*.{name}": f"tests/engine/test_auto_numbers.py::{test}" for name, test in (

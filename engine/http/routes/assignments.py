@@ -26,6 +26,8 @@ from engine.records.assignment import (
     visible_users,
 )
 from engine.records.notices import notice_of
+from engine.records.pool import claim, give_back
+from engine.records.write import Written
 
 
 class Run(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,7 +89,31 @@ async def list_assignments(call: Call) -> Reply:
     return json_reply({"items": items})
 
 
+async def claim_record(call: Call) -> Reply:
+    """Gives the caller a record of a pool: `{"id", "version"}`."""
+    return await _pooled(call, claim)
+
+
+async def release_record(call: Call) -> Reply:
+    """Gives a record back to its pool: `{"id", "version"}`."""
+    return await _pooled(call, give_back)
+
+
+async def _pooled(call: Call, change: Any) -> Reply:
+    query.only(query.parse(call.query_string))
+    record = call.record
+
+    async def work(conn: Connection | None) -> Reply:
+        written: Written = await change(call.rt, call.ctx, call.release, call.object, record, conn)
+        version = written.changed[0][1]
+        return json_reply({"id": record, "version": version}, 200, (call.etag(record, version),))
+
+    return await once(call, work, obj=call.object)
+
+
 RESOURCES = (
     Resource("/{tenant}/api/assignments/{name}/run", POST=Action(run_assignment, "user")),
+    Resource("/{tenant}/api/records/{object}/{id}/claim", POST=Action(claim_record, "user")),
+    Resource("/{tenant}/api/records/{object}/{id}/release", POST=Action(release_record, "user")),
     Resource("/{tenant}/api/records/{object}/{id}/assignments", GET=Action(list_assignments, "user")),
 )

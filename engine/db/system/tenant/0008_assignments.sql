@@ -28,6 +28,8 @@ CREATE TABLE :"schema"._assignment_log (
     -- What decided, whom it chose, and the place among those that it gave; NULL where nobody was found.
     entry text,
     chosen uuid,
+    -- Who had it before.
+    former uuid,
     place bigint,
     -- The entries before it that fitted and had nobody free.
     missed text[] NOT NULL,
