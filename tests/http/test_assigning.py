@@ -65,3 +65,25 @@ def test_what_is_refused(ada: Client, bob: Client, eve: Client, parcels: list[st
     left = ada.post("/acme/api/records/parcel", json={"name": "left"}).json()["id"]
     assert ada.post(RUN, json={"ids": [left]}).json()["items"] == []
     assert ada.post(RUN, json={"ids": parcels * 200}).json()["code"] == "request.too_large"
+
+
+def test_claims_and_returns(house: House, ada: Client, bob: Client) -> None:
+    shelf = ada.post("/acme/api/records/shelf", json={"name": "the bin"}).json()["id"]
+    rows = [{"name": "pooled", "shelf": shelf, "fragile": True} for _ in range(3)]
+    first, second, third = [row["id"] for row in ada.post("/acme/api/records/thing", json=rows).json()["items"]]
+    root = "/acme/api/records/thing"
+    assert ada.post(f"{root}/{first}/claim").json()["code"] == "access.denied"
+    done = bob.post(f"{root}/{first}/claim", headers={"idempotency-key": f"claim-{first}"})
+    assert done.status_code == 200 and done.json() == {"id": first, "version": 2}, done.text
+    assert done.headers["etag"] == bob.get(f"{root}/{first}").headers["etag"]
+    assert bob.post(f"{root}/{first}/claim", headers={"idempotency-key": f"claim-{first}"}).json() == done.json()
+    assert bob.post(f"{root}/{first}/claim").json()["code"] == "pool.taken"
+    assert bob.post(f"{root}/{second}/claim").status_code == 200
+    refused = bob.post(f"{root}/{third}/claim")
+    assert (refused.status_code, refused.json()["code"]) == (409, "pool.limit")
+    assert bob.post(f"{root}/{first}/release").status_code == 200
+    assert bob.post(f"{root}/{first}/release").json()["code"] == "pool.there"
+    assert owners(ada, [first, second]) == [str(house.users["ada"]), str(house.users["bob"])]
+    told = ada.get(f"{root}/{first}/assignments").json()["items"]
+    assert [(item["entry"], item["by"]) for item in told] == [(e, str(house.users["bob"])) for e in ("release", "claim")]
+    assert bob.post("/acme/api/records/thing/00000000-0000-7000-8000-000000000009/claim").status_code == 404
