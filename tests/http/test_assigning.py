@@ -21,8 +21,8 @@ def parcels(ada: Client) -> list[str]:
     return [row["id"] for row in answer.json()["items"]]
 
 
-def owners(client: Client, ids: list[str]) -> list[str]:
-    return [client.get(f"/acme/api/records/parcel/{id_}").json()["owner"] for id_ in ids]
+def owners(client: Client, ids: list[str], obj: str = "parcel") -> list[str]:
+    return [client.get(f"/acme/api/records/{obj}/{id_}").json()["owner"] for id_ in ids]
 
 
 def test_a_run_by_ids(house: House, ada: Client, parcels: list[str]) -> None:
@@ -83,7 +83,7 @@ def test_claims_and_returns(house: House, ada: Client, bob: Client) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "pool.limit")
     assert bob.post(f"{root}/{first}/release").status_code == 200
     assert bob.post(f"{root}/{first}/release").json()["code"] == "pool.there"
-    assert owners(ada, [first, second]) == [str(house.users["ada"]), str(house.users["bob"])]
+    assert owners(ada, [first, second], "thing") == [str(house.users["ada"]), str(house.users["bob"])]
     told = ada.get(f"{root}/{first}/assignments").json()["items"]
     assert [(item["entry"], item["by"]) for item in told] == [(e, str(house.users["bob"])) for e in ("release", "claim")]
     assert bob.post("/acme/api/records/thing/00000000-0000-7000-8000-000000000009/claim").status_code == 404
