@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import Any
 
 from engine.db.pool import Connection
@@ -10,7 +10,7 @@ from engine.db.pool import Connection
 TABLE = "fieldwright_staging"
 
 
-async def stage(conn: Connection, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
+async def stage(conn: Connection, width: int, rows: AsyncIterable[tuple[Any, ...]]) -> None:
     """Copies rows of (line, text or None, ... `width` times) into the table, which lives as long as the connection.
 
     The copy takes as long as the file is large.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -33,6 +33,8 @@ from engine.release.release import Release
 from engine.runtime import Runtime
 
 MEMORY = 200_000
+YIELDING = 200
+"""After how many rows of a file others may go on, in a server that has to answer meanwhile."""
 ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T|$)")
 OPTIONS = frozenset({"select", "multi_select", "stage"})
 Line: TypeAlias = "tuple[int, str | None, dict[str, Any], UUID | None]"
@@ -137,7 +139,7 @@ async def import_file(
         async with rehearsal(rt, release) as conn:
             return await import_file(rt, ctx, release, mapping, path, dry_run=True, within=conn, progress=progress)
     check_rights(rt.rights(ctx.actor, release), mapping)
-    table = open_table(path, mapping.encoding, mapping.separator, mapping.sheet)
+    table = await asyncio.to_thread(open_table, path, mapping.encoding, mapping.separator, mapping.sheet)
     verify(mapping, release, table.header)
     if within is not None:
         return await _import(rt, ctx, release, mapping, table, within, journal, dry_run, progress)
@@ -179,7 +181,7 @@ def check_rights(rights: Rights, mapping: ImportMapping) -> None:
         raise Refused("access.denied", "the capability import_historical is needed")
 
 
-def _staged(job: _Job, table: Table) -> Iterator[tuple[Any, ...]]:
+async def _staged(job: _Job, table: Table) -> AsyncIterator[tuple[Any, ...]]:
     """Each row as texts after blank, map, template and factor; what is wrong by then is noted with its line."""
     seen: set[str] = set()
     for line, cells, row in table.named():
@@ -203,6 +205,8 @@ def _staged(job: _Job, table: Table) -> Iterator[tuple[Any, ...]]:
                 text = None
             texts.append(text)
         yield (line, *texts)
+        if job.done.rows % YIELDING == 0:
+            await asyncio.sleep(0)
 
 
 async def _batches(

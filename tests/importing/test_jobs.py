@@ -326,17 +326,44 @@ async def test_imports_without_a_job_get_one_and_old_ones_go_with_their_files(de
     assert await desk.all("SELECT FROM {s}_import_row") == [] == await desk.all("SELECT FROM {s}_file WHERE object = '_import'")
 
 
+async def child(at: tuple[str, Path], *id_: UUID) -> asyncio.subprocess.Process:
+    made = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.importing.import_child", at[0], str(at[1]), *map(str, id_), cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert made.stdout is not None and await made.stdout.readline() == b"ready\n"
+    return made
+
+
+def test_another_worker_takes_over_the_import_of_one_that_was_killed(desk_at: tuple[str, Path], tmp_path: Path) -> None:
+    total = 12 * IMPORT_BATCH
+
+    async def go() -> None:
+        async with running(Settings(database_url=desk_at[0], home=desk_at[1], pool_size=4)) as rt:
+            desk = await opened(rt, tmp_path)
+            await desk.all("DELETE FROM fieldwright.pgqueuer")
+            worker = await child(desk_at)
+            id_ = await desk.begin(PLAIN, "sku,name,n\n" + "".join(f"s{n},,\n" for n in range(total)))
+            while not (await desk.shown(id_))["created"]:
+                await asyncio.sleep(0.02)
+            worker.send_signal(signal.SIGKILL)
+            await worker.wait()
+            assert (await desk.shown(id_))["state"] == "running"
+            worker = await child(desk_at)
+            async with asyncio.timeout(60):
+                while (await desk.shown(id_))["state"] != "done":
+                    await asyncio.sleep(0.1)
+            worker.terminate()
+            await worker.wait()
+            (found,) = await desk.all("SELECT count(*) AS n, count(DISTINCT sku) AS skus FROM {s}part")
+            assert found == {"n": total, "skus": total} and (await desk.shown(id_))["created"] == total
+
+    asyncio.run(go())
+
+
 def test_an_import_goes_on_after_every_kill(desk_at: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = desk_at
     total = 40 * IMPORT_BATCH
-
-    async def child(id_: UUID) -> asyncio.subprocess.Process:
-        made = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.importing.import_child", url, str(folder), str(id_), cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert made.stdout is not None and await made.stdout.readline() == b"ready\n"
-        return made
 
     async def go() -> None:
         async with running(Settings(database_url=url, home=folder, pool_size=8)) as rt:
@@ -345,7 +372,7 @@ def test_an_import_goes_on_after_every_kill(desk_at: tuple[str, Path], tmp_path:
             id_ = await desk.begin(PLAIN, "sku,name,n\n" + lines)
             kills, caught = 0, 0
             while kills < KILLS:
-                worker = await child(id_)
+                worker = await child(desk_at, id_)
                 await asyncio.sleep(random.uniform(0.0, 0.6))
                 caught += worker.returncode is None
                 if worker.returncode is None:
@@ -355,7 +382,7 @@ def test_an_import_goes_on_after_every_kill(desk_at: tuple[str, Path], tmp_path:
                 if (await desk.shown(id_))["state"] == "done":
                     break
             while (await desk.shown(id_))["state"] != "done":
-                assert await (await child(id_)).wait() == 0
+                assert await (await child(desk_at, id_)).wait() == 0
             done = await desk.shown(id_)
             bad = len(range(0, total, 997))
             print(f"{kills} kills, {caught} of a running import")
