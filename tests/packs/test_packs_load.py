@@ -18,7 +18,17 @@ COSTS = {
     "opportunity": {"line_cost", "margin", "margin_rate"},
     "opportunity_line": {"cost", "margin"},
     "account": {"credit_limit"},
+    "pricebook_entry": {"floor_price"},
+    "quote": {"cost", "margin", "margin_rate"},
+    "quote_line": {"cost", "floor_price", "below_floor"},
+    "sales_order": {"cost", "margin"},
+    "order_line": {"unit_cost", "cost", "margin"},
 }
+SHARED = {
+    "product", "product_line", "user", "team", "fiscal_period", "pricebook", "pricebook_entry", "competitor", "territory",
+    "territory_member", "campaign", "lead_pool", "lead_pool_member", "visit_type", "kb_article", "talk_track",
+}  # fmt: skip
+"""What everybody in sales may read."""
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +108,15 @@ def test_costs_are_hidden_from_reps_only(plain: Loaded) -> None:
     for name, hidden in COSTS.items():
         assert not readable(rep, name) & hidden
         assert hidden <= readable(manager, name)
+        for role in ("sdr", "presales"):
+            other = plain.model.roles[role]
+            assert name not in other.objects or not readable(other, name) & hidden, (role, name)
 
 
 def test_rows_of_a_rep_and_a_manager_are_limited(plain: Loaded) -> None:
-    open_to_all = {"product", "product_line", "user", "team"}
     for role in ("sales_rep", "sales_manager"):
         for name, grants in plain.model.roles[role].objects.items():
-            assert all((grant.where is None) == (name in open_to_all) for grant in grants.values()), (role, name)
+            for verb, grant in grants.items():
+                assert (grant.where is None) == (name in SHARED and verb == "read"), (role, name, verb)
     assert all("delete" not in grants for grants in plain.model.roles["sales_ops"].objects.values())
     assert set(plain.model.roles["sales_admin"].objects) == set(plain.model.objects)
