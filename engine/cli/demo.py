@@ -39,7 +39,7 @@ def demo(
     host: Annotated[str | None, typer.Option(help="The address to listen on (default: 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="The port (default: 8000).")] = None,
     seed: Annotated[int, typer.Option(help="The same seed tells the same story.")] = 1,
-    scale: Annotated[float, typer.Option(min=0.01, max=20, help="How much data: 1 is 6,000 opportunities.")] = 1.0,
+    scale: Annotated[float, typer.Option(min=0.01, max=20, help="How much data: 1 is 4,000 opportunities.")] = 1.0,
 ) -> None:
     """Start an embedded PostgreSQL, apply the sales pack, fill it, print three logins, and serve."""
     settings = Settings()

@@ -2,8 +2,8 @@
 
 A pack tells it in `demo/story.py`: `story(seed, today, scale=...)` yields steps with `at` (UTC), `object`,
 `operation` ("create" or "update") and `rows`. A row carries API values and `_key`, the story's own name of the record;
-a reference to another record is a value with the attribute `key`. `logins()` names the people who may sign in as
-(login, role, key).
+a move also `_reason`, and `_done`, the tasks that somebody says are done, where the process asks for them. A reference to
+another record is a value with the attribute `key`. `logins()` names the people who may sign in as (login, role, key).
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ async def tell(
         request = RecordWrite(
             object=step.object, operation="create" if step.operation == "create" else "update", rows=rows, many=True,
             ids=() if step.operation == "create" else tuple(told.ids[key] for key in keys),
-            reasons=tuple(row.get("_reason") for row in step.rows), fields=(), unattended=True,
+            reasons=tuple(row.get("_reason") for row in step.rows),
+            done=tuple(dict.fromkeys(row.get("_done", ()), True) for row in step.rows), fields=(), unattended=True,
         )
         written = await write(rt, ctx, release, request)
         if step.operation == "create":

@@ -81,14 +81,14 @@ async def test_everything_was_written_under_the_clock_of_its_step(demo: Demo) ->
             f"SELECT 'account', count(*) FROM {S}.account",
         )
     )
-    assert counts == {"opportunity": 300, "account": 40} and demo.steps > 100
+    assert counts == {"opportunity": 200, "account": 40} and demo.steps > 100
     assert demo.told.rows > len(demo.told.ids) > 1000
     (made,) = await sql(demo.url, f"SELECT min(created_at) AS first, max(modified_at) AS last FROM {S}.opportunity")
     assert made["first"].date() < TODAY - timedelta(days=500) and made["last"].date() <= TODAY
     doors = await plain(demo, f"SELECT DISTINCT door FROM {S}._history")
     assert doors == [("demo",)]
     moves = await plain(demo, f"SELECT count(*) FROM {S}._stage_history WHERE previous IS NOT NULL")
-    assert moves[0][0] > 300
+    assert moves[0][0] > 200
     old = await plain(
         demo,
         f"SELECT count(*) FROM {S}._event e WHERE at < $1 AND EXISTS (SELECT 1 FROM fieldwright.pgqueuer j "
