@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import re
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -23,9 +25,15 @@ from engine.base.cells import plain_cell
 from engine.base.errors import Refused
 from engine.base.limits import SHEET_BYTES, SHEET_CELLS, TABLE_COLUMNS
 
-CELL = re.compile(r"([A-Z]{1,3})?([0-9]{1,7})")
+CELL = re.compile(r"([A-Z]{1,3})?([1-9][0-9]{0,6})")
+PLACED = frozenset({"c", "row"})
 CHUNK = 1 << 16
 RELATIONS = "workbook.xml.rels"
+UNREADABLE = (
+    CalamineError, BadZipFile, expat.ExpatError, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
+    OSError, ValueError, LookupError, OverflowError,
+)
+"""What a damaged archive, or damaged parts of it, may raise."""
 FOREIGN = frozenset({"xl/workbook.bin", "content.xml"})
 """What makes an archive a workbook of another form."""
 ZIP = b"PK\x03\x04"
@@ -109,7 +117,7 @@ def _workbook(path: Path, sheet: str | None) -> Table:
         found = book.get_sheet_by_name(sheet) if sheet else book.get_sheet_by_index(0)
     except PasswordError as error:
         raise Refused("import.file", f"{path.name} is protected by a password") from error
-    except (CalamineError, BadZipFile, expat.ExpatError, NotImplementedError, RuntimeError, EOFError) as error:
+    except UNREADABLE as error:
         raise Refused("import.file", f"{path.name} is no XLSX workbook that can be read") from error
     rows = ((line, [_text(cell) for cell in cells]) for line, cells in enumerate(found.iter_rows(), 1))
     filled = ((line, cells) for line, cells in rows if any(cells))
@@ -165,9 +173,11 @@ class _Extent:
     def element(self, name: str, attributes: Mapping[str, str]) -> None:
         if self.links and not attributes.get("Target", ".xml").lower().endswith(".xml"):
             raise Refused("import.file", f"{self.name} has parts that are no XML, such as macros")
-        place = CELL.fullmatch(attributes.get("r", ""))
-        if place is None:
+        if name.rpartition(":")[2].lower() not in PLACED or not attributes.get("r"):
             return
+        place = CELL.fullmatch(attributes["r"])
+        if place is None:
+            raise Refused("import.file", f"{self.name} has a cell at no place of a sheet")
         column = 0
         for letter in place[1] or "":
             column = 26 * column + ord(letter) - 64

@@ -113,6 +113,10 @@ def test_workbooks_that_would_not_fit_into_memory_are_refused(tmp_path: Path, mo
         file.write_bytes(workbook({"A": [["x"]]}, extra=sheet))
         with refusing("import.file", "has a sheet of"):
             open_table(file)
+    for at in ("A99999999999", "zz9", "A0", "-1"):
+        file.write_bytes(workbook({"A": [["x"]]}, extra=f'<row><c r="{at}"><v>1</v></c></row>'))
+        with refusing("import.file", "no place"):
+            open_table(file)
     file.write_bytes(workbook({"A": [["x"]]}, extra="<row>"))
     with refusing("import.file", "no XLSX workbook"):
         open_table(file)
