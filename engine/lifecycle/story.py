@@ -1,9 +1,9 @@
 """Demo data as a story: steps in time order, written through the ordinary door under the clock of each step.
 
-A pack tells it in `demo/story.py`: `story(seed, today, scale=...)` yields steps with `at` (UTC), `object`,
-`operation` ("create" or "update") and `rows`. A row carries API values and `_key`, the story's own name of the record;
-a move also `_reason`, and `_done`, the tasks that somebody says are done, where the process asks for them. A reference
-to another record is a value with the attribute `key`. `logins()` names the people who may sign in as (login, role, key).
+A pack tells it in `demo/story.py`: `story(seed, today, scale=...)` yields steps with `at` (UTC), `object`, `operation`
+("create" or "update") and `rows`. A row carries API values and `_key`, the story's own name of the record; a move also
+`_reason`, and `_done`, the tasks that somebody says are done, where the process asks for them. A reference to another
+record is a value with the attribute `key`. `logins()` names the people who may sign in as (login, role, key).
 """
 
 from __future__ import annotations
