@@ -27,7 +27,7 @@ async def test_leads_are_assigned_by_region_and_taken_back(database_url: str, tm
         rt.clock.set(BEGIN)
         release = (await apply(rt, "leads", load_tenant(file, [PACKS]))).release
         teams = {
-            region: await put(rt, release, "team", {"name": region, "code": region, "region": region})
+            region: await put(rt, release, "team", {"name": region, "code": region.upper(), "region": region})
             for region in ("east", "south")
         }
         people: dict[str, UUID] = {}
