@@ -72,6 +72,11 @@ class Fault:
     path: Path
 
 
+MOST_ACCEPTED = 4096
+_ACCEPTED: set[tuple[str, str]] = set()
+"""Kind and content of documents that a schema has nothing against: an editor asks at each keystroke, mostly of the same."""
+
+
 @cache
 def schema(kind: str) -> Mapping[str, Any]:
     """The JSON Schema of a kind."""
@@ -82,15 +87,23 @@ def schema(kind: str) -> Mapping[str, Any]:
 
 def check(kind: str, item: Item, issues: Collector) -> list[Fault]:
     """Judges one document of a known kind; every fault becomes an issue and names what to leave out."""
+    plain = item.plain()
+    seen = kind, repr(plain)
+    if seen in _ACCEPTED:
+        return []
     faults: list[Fault] = []
     for error in sorted(
-        _validator(kind).iter_errors(item.plain()),
+        _validator(kind).iter_errors(plain),
         key=lambda e: [str(p) for p in e.absolute_path],
     ):
         path: Path = tuple(error.absolute_path)
         for code, message, hint, at in _explain(error):
             issues.add(code, message, _mark(item, path, at).place, hint)
             faults.append(Fault((*path, at) if code == "S102" and at is not None else _smallest(kind, path, at)))
+    if not faults:
+        if len(_ACCEPTED) >= MOST_ACCEPTED:
+            _ACCEPTED.clear()
+        _ACCEPTED.add(seen)
     return faults
 
 

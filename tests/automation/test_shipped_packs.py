@@ -14,7 +14,7 @@ from engine.release.release import Release
 from engine.runtime import running
 from engine.sql.statement import Statement
 from engine.sql.workflow import trigger_statement, values_statement
-from metamodel.kinds.workflow import Notify, SetFields
+from metamodel.kinds.workflow import CreateRecord, Notify, SetFields
 from metamodel.load import load
 from tests.automation.support import ROOT
 
@@ -39,6 +39,8 @@ def _statements(release: Release, collation: str | None) -> Iterator[Statement]:
     for workflow in release.model.workflows.values():
         yield trigger_statement(plan_trigger(release, workflow), collation)
         for action in workflow.actions:
+            if not isinstance(action, Notify | SetFields | CreateRecord):
+                continue
             formulas = {"recipient": action.user} if isinstance(action, Notify) else action.values
             present = tuple(formulas) if isinstance(action, SetFields) else ()
             yield values_statement(plan_values(release, workflow.object, formulas, present), collation)
