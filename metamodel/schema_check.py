@@ -74,7 +74,8 @@ class Fault:
 
 MOST_ACCEPTED = 4096
 _ACCEPTED: set[tuple[str, str]] = set()
-"""Kind and content of documents that a schema has nothing against: an editor asks at each keystroke, mostly of the same."""
+"""Kind and content of documents that a schema has nothing against: an editor asks at each keystroke, mostly of the same
+ones."""
 
 
 @cache
