@@ -152,12 +152,14 @@ class _Merging:
         return Merged(written.changed[0][1], values, {k: n for k, n in moved.items() if n}, written.notices)
 
     async def read(self, record: UUID, conn: Connection) -> Mapping[str, Any]:
-        """The values of a record, as the caller may read them."""
+        """The values of a record, as the caller may read them; what points to one of the merged ones points nowhere."""
         names = tuple(name for names in self.groups().values() for name in names)
         asked = RecordQuery(object=self.obj, single=True, fields=("id", *names))
         found = await read_record(self.rt, self.ctx, self.release, asked, record, conn)
         row: dict[str, Any] = DECODER.decode(found.body)
-        return row
+        own = {link.name for other, link in self.links() if other == self.obj}
+        apart = {str(merged) for merged in (self.master, *self.others)}
+        return {name: None if name in own and value in apart else value for name, value in row.items()}
 
     def groups(self) -> dict[str, list[str]]:
         """The fields that one record may take from another, those that are one thing together: by whole, or name."""

@@ -75,6 +75,21 @@ async def test_relatives_of_the_same_object(yard: Yard) -> None:
     assert (await yard.get("caller", child, None, "kin"))["kin"] == str(master)
 
 
+async def test_nothing_comes_to_point_to_itself(yard: Yard) -> None:
+    """What the master lacks is not taken from what points to one of the merged ones, but from the next that has it."""
+    top = await yard.create("caller", name={"family": "Top"})
+    master = await yard.create("caller", name={"family": "Mas"})
+    below = await yard.create("caller", name={"family": "Bel"}, kin=str(master))
+    lower = await yard.create("caller", name={"family": "Low"}, kin=str(below))
+    await merged(yard, "caller", master, below, lower)
+    assert (await yard.get("caller", master, None, "kin"))["kin"] is None
+    one = await yard.create("caller", name={"family": "One"})
+    two = await yard.create("caller", name={"family": "Two"}, kin=str(one))
+    three = await yard.create("caller", name={"family": "Thr"}, kin=str(top))
+    await merged(yard, "caller", one, two, three)
+    assert (await yard.get("caller", one, None, "kin"))["kin"] == str(top)
+
+
 async def test_who_may_merge(yard: Yard) -> None:
     """It takes the rights to change the one and to delete the others; hidden fields stay as they are."""
     one, two = [await yard.create("job", "worker", name=f"w{n}", code=f"merge-w{n}") for n in range(2)]
