@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metamodel.build import settings, text
+from metamodel.build.parts import text
+from metamodel.build.tenant import settings
 from metamodel.issues import Collector, Issue, PackError, Place
 from metamodel.kinds.tenant import Tenant
 from metamodel.model import Model

@@ -16,7 +16,7 @@ from engine.plan.access import Rights, refused_field
 from engine.plan.duplicates import rules_of
 from engine.plan.values import text_limit
 from engine.release.release import Release
-from metamodel.build import USER
+from metamodel.build.objects import USER
 from metamodel.formula.types import Kind
 from metamodel.kinds.common import in_locale
 from metamodel.kinds.composites import COMPOSITES, parts

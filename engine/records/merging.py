@@ -31,7 +31,7 @@ from engine.runtime import Runtime
 from engine.sql import merges
 from engine.sql.anchors import lock_statement
 from engine.sql.bin import following
-from metamodel.build import USER
+from metamodel.build.objects import USER
 from metamodel.kinds.field_types import FILES
 from metamodel.kinds.object import Field
 

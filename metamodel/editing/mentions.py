@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from metamodel.build import USER
+from metamodel.build.objects import USER
 from metamodel.model import Model
 from metamodel.overlay import Document
 from metamodel.source import Item, Mark

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metamodel.build import USER
+from metamodel.build.objects import USER
 from metamodel.issues import Collector
 from metamodel.model import Model
 from metamodel.overlay import Places

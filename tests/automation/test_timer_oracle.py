@@ -19,7 +19,7 @@ from engine.lifecycle.apply import apply
 from engine.plan.request import RecordWrite
 from engine.records.write import write
 from engine.runtime import running
-from metamodel.build import workflow as built
+from metamodel.build.automation import workflow as built
 from metamodel.formula.calendar import Calendar
 from metamodel.kinds.workflow import Trigger
 from metamodel.load import load_tenant
