@@ -1,4 +1,4 @@
-"""The small conditions that checks are made of."""
+"""The small conditions that checks are made of; what is known before any row is read is not asked of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from engine.release.release import Staged
 from metamodel.formula.typed import Call, Field, Literal, Node
 from metamodel.formula.types import BOOLEAN, TEXT
 
+ALWAYS, NEVER = Literal(BOOLEAN, True), Literal(BOOLEAN, False)
+
 
 def same(a: Node, b: Node) -> Node:
+    if isinstance(a, Literal) and isinstance(b, Literal):
+        return ALWAYS if a.value == b.value else NEVER
     return Call(BOOLEAN, "=", (a, b))
 
 
 def all_of(*tests: Node | None) -> Node:
     """A condition of those that there are."""
-    there = tuple(test for test in tests if test is not None)
+    there = tuple(test for test in tests if test is not None and test != ALWAYS)
+    if not there or NEVER in there:
+        return NEVER if there else ALWAYS
     return there[0] if len(there) == 1 else Call(BOOLEAN, "and", there)
 
 
@@ -25,6 +31,8 @@ def any_of(*tests: Node) -> Node:
 
 
 def negated(test: Node) -> Node:
+    if test in (ALWAYS, NEVER):
+        return NEVER if test == ALWAYS else ALWAYS
     return Call(BOOLEAN, "not", (test,))
 
 
@@ -36,7 +44,9 @@ def filled(value: Node) -> Node:
 
 def among(value: Node, names: Sequence[str]) -> Node:
     if not names:
-        return Literal(BOOLEAN, False)
+        return NEVER
+    if isinstance(value, Literal):
+        return ALWAYS if value.value in names else NEVER
     return Call(BOOLEAN, "in", (value, *(code(name) for name in names)))
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from engine.plan.access import Rights
 from engine.plan.checks import Check
-from engine.plan.conditions import all_of, among, code, filled, followed, negated, same
+from engine.plan.conditions import ALWAYS, NEVER, all_of, among, code, filled, followed, negated, same
 from engine.plan.names import Names
 from engine.plan.planned import Image, with_image
 from engine.plan.request import RecordWrite
@@ -29,19 +29,22 @@ USER = System(Type("reference", nullable=False, of="user"), "user.id")
 
 def stage_checks(
     request: RecordWrite, rights: Rights, given: frozenset[str], again: bool, system: Names,
-    only: Process | None = None,
+    only: Process | None = None, into: str | None = None,
 ) -> list[Check]:
     """What the object's processes, or `only` one of them, ask of a create, an update or a restore; nothing where it has
     none.
 
-    `again`: which process a record follows is told anew.
+    `again`: which process a record follows is told anew. `into`: the one stage that every row of the write gives, so
+    that what other stages ask is left out.
     """
     staged = rights.release.staged(request.object)
     if staged is None or request.operation == "delete":
         return []
-    gate = _Gate(request, rights, given, again, system, staged)
+    gate = _Gate(request, rights, given, again, system, staged, into)
     processes = staged.processes if only is None else (only,)
-    return [check for process in processes for check in gate.process(process)] + list(gate.said())
+    found = [check for process in processes for check in gate.process(process)] + list(gate.said())
+    owed = (check for check in found if check.when != NEVER and check.holds != ALWAYS)
+    return [replace(check, when=None) if check.when == ALWAYS else check for check in owed]
 
 
 def stage_tasks(
@@ -67,6 +70,7 @@ class _Gate:
     again: bool
     system: Names
     staged: Staged
+    into: str | None = None
 
     @property
     def object(self) -> str:
@@ -88,7 +92,7 @@ class _Gate:
 
     @cached_property
     def new(self) -> Node:
-        return self.system.field(self.object, self.staged.field)
+        return code(self.into) if self.into else self.system.field(self.object, self.staged.field)
 
     @cached_property
     def old(self) -> Node:
@@ -128,7 +132,7 @@ class _Gate:
     def switched(self, process: Process, here: Node | None) -> Iterator[Check]:
         """A record that begins to follow another process keeps its stage, or starts there."""
         start = Call(BOOLEAN, "or", (same(self.new, self.old), among(self.new, process.start)))
-        came = negated(self.follows(process, "old") or Literal(BOOLEAN, True))
+        came = negated(self.follows(process, "old") or ALWAYS)
         yield self.check("stage.start", process.name, process.label, start, here, came)
 
     def moves(self, process: Process, here: Node | None) -> Iterator[Check]:
@@ -142,7 +146,7 @@ class _Gate:
         moved = negated(same(self.new, self.old))
         for source, stage in process.stages.items():
             targets = [target for start, target in listed if start == source]
-            leaving = all_of(among(self.old, (source,)), moved)
+            leaving = NEVER if source == self.into else all_of(among(self.old, (source,)), moved)
             yield self.check("stage.unlisted", source, stage.label, among(self.new, targets), here, leaving)
         for (source, target), choices in listed.items():
             made, label = all_of(among(self.old, (source,)), among(self.new, (target,))), process.stages[target].label
@@ -161,7 +165,7 @@ class _Gate:
             if who is None:
                 return
             made = all_of(made, negated(who))
-        yield self.check("stage.role", target, label, Literal(BOOLEAN, False), here, made)
+        yield self.check("stage.role", target, label, NEVER, here, made)
 
     def who(self, move: Move) -> Node:
         """Where the record, as it was, opens the move to the actor."""

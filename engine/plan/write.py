@@ -149,9 +149,11 @@ class WritePlan:
 
 
 def plan_write(
-    request: RecordWrite, rights: Rights, given: frozenset[str], partial: frozenset[str], outputs: Sequence[str]
+    request: RecordWrite, rights: Rights, given: frozenset[str], partial: frozenset[str], outputs: Sequence[str],
+    into: str | None = None,
 ) -> WritePlan:
-    """The plan of a batch whose rows give the fields `given` (`partial`: not all rows do).
+    """The plan of a batch whose rows give the fields `given` (`partial`: not all rows do), and the stage `into` where
+    it is one and the same.
 
     `rights` are the writer's; the rules are judged in the system's view. Raises Refused `access.denied`,
     `object.unknown`.
@@ -168,7 +170,7 @@ def plan_write(
     again = choice is not None and choice.again
     checks = (
         *record_checks(request, rights, named, system), *option_checks(request, release, given, system),
-        *stage_checks(request, rights, named, again, system),
+        *stage_checks(request, rights, named, again, system, into=into),
     )
     stale = plan_upkeep(release, obj, given if operation == "update" and not request.historical else None)
     checks = tuple(

@@ -294,9 +294,9 @@ def _prepare(
     rt: Runtime, ctx: Context, release: Release, request: RecordWrite, given: frozenset[str], partial: frozenset[str],
     rows: list[dict[str, Any]], ids: list[UUID],
 ) -> Prepared:
-    actor = ctx.actor
+    actor, into = ctx.actor, _into(release, request.object, rows)
     key = (
-        release, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
+        release, into, actor.roles, actor.operator, request.object, request.operation, given, partial, request.fields,
         request.historical, request.imported, request.many, request.confirming,
         request.acknowledging, request.unattended, request.together, request.relinked,
     )
@@ -307,10 +307,17 @@ def _prepare(
         if outputs is None:
             outputs = BATCH_FIELDS if request.many else default_fields(rights, request.object)
         readable = rights.readable(request.object) | {"id", "version"}
-        plan = plan_write(request, rights, given, partial, [name for name in outputs if name in readable])
+        plan = plan_write(request, rights, given, partial, [name for name in outputs if name in readable], into)
         return Prepared(plan, write_statement(plan, rt.collation), key)
 
     return replace(rt.statements.get(key, make), payload=_payload(rt, release, request, rows, ids, partial))
+
+
+def _into(release: Release, obj: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The stage that all rows give, where it is one."""
+    staged = release.staged(obj)
+    found = {row.get(staged.field) for row in rows} if staged else set()
+    return found.pop() if len(found) == 1 else None
 
 
 async def _run(

@@ -43,10 +43,12 @@ def _read(roles: tuple[str, ...], after: tuple[bool, ...] | None = None, **query
     return text
 
 
-def _write(operation: str, roles: tuple[str, ...], *given: str) -> Callable[[Release], str]:
+def _write(operation: str, roles: tuple[str, ...], *given: str, into: str | None = None) -> Callable[[Release], str]:
     def text(release: Release) -> str:
         request = RecordWrite(object="job", operation=operation)  # type: ignore[arg-type]
-        plan = plan_write(request, Rights(release, roles), frozenset(given), frozenset(), ("id", "name", "stage"))
+        plan = plan_write(
+            request, Rights(release, roles), frozenset(given), frozenset(), ("id", "name", "stage"), into
+        )
         return write_statement(plan, None).text
 
     return text
@@ -78,6 +80,7 @@ PLANS: dict[str, Callable[[Release], str]] = {
     "aggregate_lateral": _aggregate,
     "create": _write("create", ("worker",), "name", "site", "code"),
     "update": _write("update", ("boss",), "name"),
+    "update_into_stage": _write("update", ("worker",), "qty", "stage", into="planned"),
     "update_stage": _write("update", ("worker",), "stage", "qty"),
     "delete": _write("delete", ("boss",)),
     "moves": _moves,
