@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
@@ -79,8 +80,22 @@ def into(ref: TableRef, columns: Iterable[str]) -> TableClause:
     return table(ref.name, *(column(name) for name in columns), schema=ref.schema)
 
 
-def of(source: FromClause, name: str, type_: TypeEngine[Any]) -> ColumnClause[Any]:
-    """The column `name` of a table, alias or common table expression."""
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Rows that stand within others, `rows`, so that nothing has to be joined: `names` are those of the columns that
+    differ there."""
+
+    rows: FromClause
+    names: Mapping[str, str]
+
+
+Source: TypeAlias = FromClause | Carried
+
+
+def of(source: Source, name: str, type_: TypeEngine[Any]) -> ColumnClause[Any]:
+    """The column `name` of a table, alias or common table expression, or of rows that are carried within one."""
+    if isinstance(source, Carried):
+        return column(source.names.get(name, name), type_, _selectable=source.rows)
     return column(name, type_, _selectable=source)
 
 

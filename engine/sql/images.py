@@ -31,12 +31,14 @@ from engine.plan.write import Choice, Column, WritePlan
 from engine.release.identity import SYSTEM_COLUMNS
 from engine.release.release import Staged
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
+from engine.sql.columns import COLUMN_TYPES, Carried, Source, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.joins import Frame, frame
 from engine.sql.sequence import counted, next_number
 from engine.sql.statement import slot
 
+BEFORE = "_old_"
+"""Before the name of a column of the new rows: what stood there."""
 ENTERED = "_entered_at"
 """The payload's key for the time at which a historical record entered its stage."""
 
@@ -132,6 +134,9 @@ def new_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | Non
             if c.given else of(old, c.name, COLUMN_TYPES[c.type]) for c in plan.columns
         }
     made |= system | values
+    if old is not None:
+        types = all_columns(plan)
+        made |= {BEFORE + name: of(old, name, COLUMN_TYPES[types[name]]) for name in changed_columns(plan)}
     if plan.acknowledging:
         made[ACKNOWLEDGED] = of(raw, ACKNOWLEDGED, ARRAY(Text()))
     if plan.staged:
@@ -175,7 +180,7 @@ def _following(plan: WritePlan, choice: Choice, environment: Environment, made: 
     """The rows with the process that each follows, and those that are created without a stage in its first one."""
     staged = plan.staged
     assert staged is not None and staged.followed is not None
-    images: dict[Image, FromClause] = {"new": made} if old is None else {"new": made, "old": old}
+    images: dict[Image, Source] = {"new": made} if old is None else {"new": made, "old": old}
     trees = [condition for _, condition in choice.conditions]
     seen = trees if old is None else [*trees, *(with_image(tree, "old") for tree in trees)]
     joins = [join for join in plan.choice_joins if old is not None or join.image == "new"]
@@ -246,6 +251,18 @@ def _entered(
     moved = stage.is_distinct_from(of(old, staged.column, Text()))
     kept = of(old, staged.entered, DateTime(timezone=True))
     return case((moved, now if given is None else func.coalesce(given, now)), else_=kept)
+
+
+def changed_columns(plan: WritePlan) -> list[str]:
+    """The columns in which a row of an update may differ from what it was."""
+    changed = [*(c.name for c in plan.columns if c.given), *plan.beside, "version", "owner", "modified_at"]
+    changed += ["modified_by", "deleted_at", "deleted_batch"]
+    return [*changed, "created_at", "created_by"] if plan.historical else changed
+
+
+def before(plan: WritePlan, new: CTE) -> Carried:
+    """The rows of an update as they were, carried within the new ones: what no write changes stands there once."""
+    return Carried(new, {name: BEFORE + name for name in changed_columns(plan)})
 
 
 def with_old(new: CTE, old: CTE | None) -> FromClause:

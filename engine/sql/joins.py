@@ -17,7 +17,7 @@ from engine.plan.grouping import closed
 from engine.plan.layers import layers
 from engine.plan.planned import Computed, Image, Join, PlannedAggregate, outermost, own, written
 from engine.sql import expression
-from engine.sql.columns import SQL_TYPES, of, qualified
+from engine.sql.columns import SQL_TYPES, Source, of, qualified
 from engine.sql.expression import Environment, Lowered
 from engine.sql.statement import slot
 from metamodel.formula.functions.guard import held
@@ -32,11 +32,11 @@ class Frame:
     """Where the columns of a row come from. `images` holds the row's own source, new and (in writes) old."""
 
     environment: Environment
-    images: Mapping[Image, FromClause]
+    images: Mapping[Image, Source]
     outer: tuple[Frame, ...] = ()
     source: FromClause = None  # type: ignore[assignment]
     grouped: bool = False
-    hops: dict[tuple[Image, tuple[str, ...]], FromClause] = field(default_factory=dict)
+    hops: dict[tuple[Image, tuple[str, ...]], Source] = field(default_factory=dict)
     sets: dict[PlannedAggregate, Lowered] = field(default_factory=dict)
     layers: dict[Computed, Lowered] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class GroupRow(Row):
 
 def frame(
     environment: Environment,
-    images: Mapping[Image, FromClause],
+    images: Mapping[Image, Source],
     joins: Iterable[Join],
     trees: Iterable[Node | None],
     *,
@@ -102,7 +102,9 @@ def frame(
 
     With `grouped` the child sets of all rows are made at once where they can be, instead of row by row.
     """
-    made = Frame(environment, images, outer, images["new"] if source is None else source, grouped)
+    base = images["new"] if source is None else source
+    assert isinstance(base, FromClause)
+    made = Frame(environment, images, outer, base, grouped)
     made.hops.update({(image, ()): own for image, own in images.items()})
     for join in joins:
         _hop(made, join)

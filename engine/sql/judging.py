@@ -38,10 +38,10 @@ from engine.plan.keys import InUse, Reference, Unique
 from engine.plan.planned import Image, own
 from engine.plan.write import WritePlan
 from engine.sql import expression
-from engine.sql.columns import COLUMN_TYPES, constant, of, qualified
+from engine.sql.columns import COLUMN_TYPES, Carried, Source, constant, of, qualified
 from engine.sql.expression import Environment
 from engine.sql.files import FAULTS, unfit
-from engine.sql.images import materialized, no_row, with_old
+from engine.sql.images import materialized, no_row
 from engine.sql.joins import Frame, frame, tables
 from engine.sql.statement import slot
 from metamodel.formula.functions import sql
@@ -56,18 +56,18 @@ REFERENCE, UNIQUE, IN_USE, ATTACHED, FAILED = (n * SPAN for n in range(1, 6))
 can not be told has its own number from FAILED on, and a span further for each error of `ERRORS`."""
 
 
-def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | None, new: CTE) -> Rows:
+def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: Carried | None, new: CTE) -> Rows:
     """Rows of (`_ord`, numbers of what is `broken`), with those that are `noted` and refuse nothing where there are
     any; a row of an update that was not found breaks MISSING."""
     checks = [(n, check) for n, check in enumerate(plan.checks) if not check.late]
     trees = [tree for _, check in checks for tree in (check.holds, check.when)]
-    images: dict[Image, FromClause] = {"new": new}
-    source = with_old(new, old)
+    images: dict[Image, Source] = {"new": new}
+    source: FromClause = new
     if old is not None:
         images["old"] = old
     elif any(node.image == "old" for tree in trees if tree is not None for node in own(tree)):
-        images["old"] = no_row(plan)
-        source = new.join(images["old"], true())
+        images["old"] = blank = no_row(plan)
+        source = new.join(blank, true())
     rows = frame(environment, images, plan.check_joins, trees, source=source)
     tests = [broken_check(check, rows, n) for n, check in checks if check.severity != "info"]
     references = enumerate(plan.references)
@@ -83,7 +83,7 @@ def judged_rows(plan: WritePlan, environment: Environment, raw: CTE, old: CTE | 
     judged = select(of(new, "_ord", Integer()).label("_ord"), *told).select_from(rows.source)
     if old is None:
         return judged
-    present = exists().where(of(old, "_ord", Integer()) == of(raw, "_ord", Integer()))
+    present = exists().where(of(new, "_ord", Integer()) == of(raw, "_ord", Integer()))
     missing = [integers([_integer(MISSING)]), *(integers([]) for _ in told[1:])]
     return union_all(judged, select(of(raw, "_ord", Integer()), *missing).where(not_(present)))
 
@@ -149,7 +149,7 @@ def broken_check(check: Check, rows: Frame, number: int) -> ColumnElement[Any]:
 
 
 def _dangling(
-    r: Reference, plan: WritePlan, environment: Environment, old: CTE | None, new: CTE
+    r: Reference, plan: WritePlan, environment: Environment, old: Carried | None, new: CTE
 ) -> ColumnElement[bool]:
     """Whether the row refers to one that is not there; what comes back in the same batch (slot `batch`) is there."""
     target = qualified(r.table).alias()

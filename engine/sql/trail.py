@@ -30,15 +30,14 @@ from sqlalchemy.sql.selectable import CTE, FromClause
 
 from engine.plan.write import WritePlan
 from engine.release.release import Staged, TableRef
-from engine.sql.columns import COLUMN_TYPES, constant, into, json_object, of
-from engine.sql.images import with_old
+from engine.sql.columns import COLUMN_TYPES, Carried, Source, constant, into, json_object, of
 from engine.sql.judging import passed
 from engine.sql.statement import slot
 
 KINDS = {"create": "created", "update": "changed", "delete": "deleted", "restore": "restored"}
 
 
-def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
+def history(plan: WritePlan, old: Carried | None, new: CTE, gate: CTE) -> CTE:
     """A row of history for each record: what it was created with, or what changed from what to what."""
     pairs: list[ColumnElement[Any]] = []
     for name, type_ in _logged(plan).items():
@@ -53,7 +52,7 @@ def history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> CTE:
         **_about(plan, new), "door": slot("door", Text()), "request_id": slot("request", Text()),
         "changes": json_object(pairs),
     }
-    return _log(plan.history, entry, with_old(new, old), gate).cte("history")
+    return _log(plan.history, entry, new, gate).cte("history")
 
 
 def _kept(value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -82,7 +81,7 @@ def _about(plan: WritePlan, new: CTE) -> dict[str, ColumnElement[Any]]:
     }
 
 
-def stage_history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> list[CTE]:
+def stage_history(plan: WritePlan, old: Carried | None, new: CTE, gate: CTE) -> list[CTE]:
     """A row of stage history for each stage entered, and the end of the one that was left."""
     staged, again = plan.staged, plan.choice is not None and plan.choice.again
     if staged is None or not (old is None or again or plan.moving):
@@ -100,18 +99,18 @@ def stage_history(plan: WritePlan, old: CTE | None, new: CTE, gate: CTE) -> list
     moved = stage.is_distinct_from(previous)
     if again and old is not None:
         moved = or_(moved, process.is_distinct_from(_process(staged, old)))
-    found = [_log(plan.stage_history, entry, with_old(new, old), gate, moved).cte("entered")]
+    found = [_log(plan.stage_history, entry, new, gate, moved).cte("entered")]
     if old is not None:
         log = into(plan.stage_history, ["object", "record", "field", "left_at", "entered_at"])
         left = update(log).values(left_at=entered).where(
             log.c.object == about["object"], log.c.record == about["record"], log.c.field == entry["field"],
-            log.c.left_at.is_(None), of(old, "_ord", Integer()) == of(new, "_ord", Integer()), moved, passed(gate),
+            log.c.left_at.is_(None), moved, passed(gate),
         )
         found.append(left.cte("left_stage"))
     return found
 
 
-def _process(staged: Staged, rows: CTE) -> ColumnElement[Any]:
+def _process(staged: Staged, rows: Source) -> ColumnElement[Any]:
     """The process that a row follows."""
     if staged.followed is None:
         return constant(staged.default.name)

@@ -2,7 +2,7 @@
 
     raw      the payload (slot `payload`: one JSON object, or an array of them, with `_ord` from 0)
     old      the rows of an update as they are, locked, among those that the writer may change
-    new      the rows as they will be
+    new      the rows as they will be, and beside it what stood in the columns that may change
     judged   for each row the numbers of what it breaks
     gate     refuses the whole statement where anything is broken (SQLSTATE FW001, detail `[[ord, [number, ...]], ...]`)
     written, history, stages, events   only through the gate
@@ -41,7 +41,7 @@ from engine.sql.answer import answered
 from engine.sql.columns import COLUMN_TYPES, into, of
 from engine.sql.expression import Environment
 from engine.sql.files import attach
-from engine.sql.images import all_columns, new_rows, old_rows, raw_rows
+from engine.sql.images import all_columns, before, changed_columns, new_rows, old_rows, raw_rows
 from engine.sql.joins import frame
 from engine.sql.judging import gate_of, judged_rows, passed
 from engine.sql.rollups import affected
@@ -55,9 +55,10 @@ def write_statement(plan: WritePlan, collation: str | None) -> Statement:
     raw = raw_rows(plan)
     old = None if plan.operation == "create" else old_rows(plan, environment, raw)
     new = new_rows(plan, environment, raw, old)
-    gate = gate_of(judged_rows(plan, environment, raw, old, new))
+    was = None if old is None else before(plan, new)
+    gate = gate_of(judged_rows(plan, environment, raw, was, new))
     logged = events(plan, new, gate)
-    effects = [_written(plan, new, gate), history(plan, old, new, gate), *stage_history(plan, old, new, gate), logged]
+    effects = [_written(plan, new, gate), history(plan, was, new, gate), *stage_history(plan, was, new, gate), logged]
     if plan.attached:
         effects.append(attach(plan, new, passed(gate)))
     answer = _answer(plan, environment, new, gate)
@@ -82,13 +83,8 @@ def _written(plan: WritePlan, new: CTE, gate: CTE) -> CTE:
         columns = [of(new, name, COLUMN_TYPES[type_]) for name, type_ in types.items()]
         rows = select(*columns).select_from(new.join(gate, true())).where(passed(gate))
         return insert(into(plan.table, types)).from_select(list(types), rows).cte("written")
-    changed = [c.name for c in plan.columns if c.given]
-    changed += plan.beside
-    changed += ["version", "owner", "modified_at", "modified_by", "deleted_at", "deleted_batch"]
-    if plan.historical:
-        changed += ["created_at", "created_by"]
     target = into(plan.table, types)
-    values = {name: of(new, name, COLUMN_TYPES[types[name]]) for name in changed}
+    values = {name: of(new, name, COLUMN_TYPES[types[name]]) for name in changed_columns(plan)}
     return update(target).values(values).where(target.c.id == of(new, "id", Uuid()), passed(gate)).cte("written")
 
 

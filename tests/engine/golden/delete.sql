@@ -6,15 +6,15 @@ FROM json_to_record($4::JSON) AS anon_1(_ord INTEGER, id UUID, _version BIGINT, 
 FROM t_yard.job AS t JOIN raw ON raw.id = t.id
 WHERE t.deleted_at IS NULL FOR UPDATE OF t),
 "new" AS MATERIALIZED
-(SELECT raw._ord AS _ord, raw._reason AS _reason, raw._version AS _version, "old".id AS id, "old".version + 1 AS version, "old".owner AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, $1::TIMESTAMP WITH TIME ZONE AS deleted_at, $3::UUID AS deleted_batch, "old".name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
+(SELECT raw._ord AS _ord, raw._reason AS _reason, raw._version AS _version, "old".id AS id, "old".version + 1 AS version, "old".owner AS owner, "old".created_at AS created_at, "old".created_by AS created_by, $1::TIMESTAMP WITH TIME ZONE AS modified_at, $2::UUID AS modified_by, $1::TIMESTAMP WITH TIME ZONE AS deleted_at, $3::UUID AS deleted_batch, "old".name AS name, "old".code AS code, "old".site AS site, "old".kind AS kind, "old".shape AS shape, "old".tags AS tags, "old".qty AS qty, "old".weight AS weight, "old".exact AS exact, "old".ratio AS ratio, "old".cost AS cost, "old".secret AS secret, "old".due AS due, "old".at AS at, "old".urgent AS urgent, "old".mail AS mail, "old".phone AS phone, "old".link AS link, "old".memo AS memo, "old".who AS who, "old".why AS why, "old".stage AS stage, "old".version AS _old_version, "old".owner AS _old_owner, "old".modified_at AS _old_modified_at, "old".modified_by AS _old_modified_by, "old".deleted_at AS _old_deleted_at, "old".deleted_batch AS _old_deleted_batch, CASE WHEN ("old".stage IS DISTINCT FROM "old".stage) THEN $1::TIMESTAMP WITH TIME ZONE ELSE "old".stage__entered_at END AS stage__entered_at
 FROM "old" JOIN raw ON "old"._ord = raw._ord),
 judged AS
-(SELECT "new"._ord AS _ord, array_remove(CAST(ARRAY[CASE WHEN ("new"._version != "old".version) THEN -2 END] AS INTEGER[]), NULL) AS broken
-FROM "new" JOIN "old" ON "new"._ord = "old"._ord UNION ALL SELECT raw._ord AS _ord, CAST(ARRAY[-1] AS INTEGER[]) AS anon_2
+(SELECT "new"._ord AS _ord, array_remove(CAST(ARRAY[CASE WHEN ("new"._version != "new"._old_version) THEN -2 END] AS INTEGER[]), NULL) AS broken
+FROM "new" UNION ALL SELECT raw._ord AS _ord, CAST(ARRAY[-1] AS INTEGER[]) AS anon_2
 FROM raw
 WHERE NOT (EXISTS (SELECT *
-FROM "old"
-WHERE "old"._ord = raw._ord))),
+FROM "new"
+WHERE "new"._ord = raw._ord))),
 gate AS MATERIALIZED
 (SELECT fieldwright.refuse_if((SELECT jsonb_agg(jsonb_build_array(judged._ord, judged.broken)) AS jsonb_agg_1
 FROM judged
@@ -22,8 +22,8 @@ WHERE cardinality(judged.broken) > 0)) AS open),
 written AS
 (UPDATE t_yard.job SET version="new".version, owner="new".owner, modified_at="new".modified_at, modified_by="new".modified_by, deleted_at="new".deleted_at, deleted_batch="new".deleted_batch FROM "new", gate WHERE t_yard.job.id = "new".id AND gate.open),
 history AS
-(INSERT INTO t_yard._history (object, record, version, kind, at, actor, door, request_id, changes) SELECT 'job' AS anon_3, "new".id AS id, "new".version AS version, 'deleted' AS anon_4, $1::TIMESTAMP WITH TIME ZONE AS anon_5, $2::UUID AS anon_6, $5::VARCHAR AS anon_7, $6::VARCHAR AS anon_8, jsonb_strip_nulls(jsonb_build_object('deleted_at', CASE WHEN ("new".deleted_at IS DISTINCT FROM "old".deleted_at) THEN jsonb_build_array("old".deleted_at, "new".deleted_at) END)) AS jsonb_strip_nulls_1
-FROM "new" JOIN "old" ON "new"._ord = "old"._ord JOIN gate ON true
+(INSERT INTO t_yard._history (object, record, version, kind, at, actor, door, request_id, changes) SELECT 'job' AS anon_3, "new".id AS id, "new".version AS version, 'deleted' AS anon_4, $1::TIMESTAMP WITH TIME ZONE AS anon_5, $2::UUID AS anon_6, $5::VARCHAR AS anon_7, $6::VARCHAR AS anon_8, jsonb_strip_nulls(jsonb_build_object('deleted_at', CASE WHEN ("new".deleted_at IS DISTINCT FROM "new"._old_deleted_at) THEN jsonb_build_array("new"._old_deleted_at, "new".deleted_at) END)) AS jsonb_strip_nulls_1
+FROM "new" JOIN gate ON true
 WHERE gate.open),
 events AS
 (INSERT INTO t_yard._event (object, record, version, kind, at, actor, depth) SELECT 'job' AS anon_9, "new".id AS id, "new".version AS version, 'deleted' AS anon_10, $1::TIMESTAMP WITH TIME ZONE AS anon_11, $2::UUID AS anon_12, $7::INTEGER AS anon_13
