@@ -18,7 +18,7 @@ from tests.bench.formulas import formulas
 from tests.bench.measure import Slice, run_slice
 from tests.bench.once import Finding, changed, demonstrated, imported, started, validated
 from tests.bench.report import Pair, about_run, lines
-from tests.bench.workloads import WORKLOADS, Workload, same_answers
+from tests.bench.workloads import WORKLOADS, Paths, Workload, same_answers
 from tests.bench.world import World, connect, world
 
 ONCE = ("I1", "S1", "start", "validate", "demo")
@@ -33,16 +33,20 @@ def say(text: str) -> None:
 
 
 def pair(there: World, workload: Workload, seconds: float, slices: int, concurrency: int) -> Pair:
-    """Slices of one workload in turn: first both are warmed up, then product, floor, product, floor ..."""
-    sides = (there.product, there.floor)
-    for side in sides:
-        run_slice(workload.spec(there, side, min(WARM_SECONDS, seconds), concurrency), side.pid, there.postmaster)
+    """Slices of one workload in turn: first all sides are warmed up, then product, floor, product, floor ..."""
+
+    def run(side: Paths, length: float) -> Slice:
+        pid = workload.service(there, side).pid
+        return run_slice(workload.spec(there, side, length, concurrency), pid, there.postmaster)
+
+    for side in workload.sides:
+        run(side, min(WARM_SECONDS, seconds))
     asyncio.run(_checkpoint(there))
-    taken: tuple[list[Slice], list[Slice]] = ([], [])
+    taken: list[list[Slice]] = [[] for _ in workload.sides]
     for _ in range(slices):
-        for side, found in zip(sides, taken, strict=True):
-            found.append(run_slice(workload.spec(there, side, seconds, concurrency), side.pid, there.postmaster))
-    made = Pair(workload, tuple(taken[0]), tuple(taken[1]))
+        for side, found in zip(workload.sides, taken, strict=True):
+            found.append(run(side, seconds))
+    made = Pair(workload, *map(tuple, taken))
     say(f"{workload.name}: {taken[0][-1].rate:,.1f} and {taken[1][-1].rate:,.1f} requests/s, ratio {made.ratio:.2f}")
     return made
 

@@ -1,6 +1,7 @@
 """The floor: what a good programmer writes by hand for this one object. FastAPI, asyncpg, JSON made in SQL.
 
-No authentication, rights, rules, history or events; its own tables in schema `floor`, shaped like Fieldwright's.
+No authentication, rights, rules, history or events (`same_work` has the last three); its own tables in schema `floor`,
+shaped like Fieldwright's.
 `python -m tests.bench.floor URL PORT` serves it.
 """
 
@@ -10,15 +11,15 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
-from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
 import uvicorn
 from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel, Field
+
+from tests.bench import same_work
+from tests.bench.bodies import Change, Move, Opportunity
 
 CONNECTIONS = 8
 OBJECTS = ("account", "opportunity")
@@ -70,30 +71,6 @@ WITH made AS (
 ) SELECT json_agg(made)::text FROM made
 """
 JSON = "application/json"
-
-
-class Opportunity(BaseModel):
-    """The body of a create."""
-
-    name: Annotated[str, Field(min_length=1, max_length=120)]
-    account: UUID
-    stage: str
-    amount: Annotated[Decimal | None, Field(ge=0)] = None
-    probability: Annotated[Decimal | None, Field(ge=0, le=1)] = None
-    close_date: date | None = None
-    next_step: Annotated[str | None, Field(max_length=200)] = None
-
-
-class Change(BaseModel):
-    """The body of a change."""
-
-    amount: Annotated[Decimal, Field(ge=0)]
-
-
-class Move(BaseModel):
-    """The body of a move."""
-
-    stage: str
 
 
 class Connections:
@@ -174,6 +151,7 @@ def floor_app(url: str) -> FastAPI:
         body = await pool.text(BULK, (await request.body()).decode())
         return Response(f'{{"items":{body}}}', 201, media_type=JSON)
 
+    same_work.add(app, pool.text)
     return app
 
 
@@ -192,6 +170,7 @@ async def lay(conn: Any, schema: str) -> None:
         await conn.execute(f'INSERT INTO floor.{name} SELECT * FROM "{schema}".{name} ORDER BY id')
         for table in (f"floor.{name}", f'"{schema}".{name}'):
             await conn.execute(f"VACUUM ANALYZE {table}")
+    await same_work.lay(conn, schema)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.bench.once import Finding
 from tests.bench.workloads import Workload
 
 HEADERS = (
-    "", "req/s", "floor", "ratio", "goal", "", "CPU", "floor", "DB CPU", "floor", "p50/p99 ms", "floor",
+    "", "req/s", "floor", "ratio", "goal", "", "by hand", "CPU", "floor", "DB CPU", "floor", "p50/p99 ms", "floor",
     "peak MB", "floor",
 )  # fmt: skip
 
@@ -26,11 +26,17 @@ class Pair:
     workload: Workload
     product: tuple[Slice, ...]
     floor: tuple[Slice, ...]
+    same: tuple[Slice, ...] = ()
 
     @property
     def ratio(self) -> float:
         """The product's rate over the floor's: the median over neighbours, which shared the same moment."""
-        return statistics.median(p.rate / f.rate for p, f in zip(self.product, self.floor, strict=True))
+        return _ratio(self.product, self.floor)
+
+    @property
+    def ratio_by_hand(self) -> float | None:
+        """The product's rate over that of the same work by hand."""
+        return _ratio(self.product, self.same) if self.same else None
 
     @property
     def met(self) -> bool:
@@ -42,6 +48,10 @@ class Pair:
         """Records that the product wrote per second."""
         rate: float = statistics.median(one.rate for one in self.product)
         return rate * (self.workload.rows or 1)
+
+
+def _ratio(product: Sequence[Slice], other: Sequence[Slice]) -> float:
+    return statistics.median(mine.rate / its.rate for mine, its in zip(product, other, strict=True))
 
 
 def lines(pairs: Sequence[Pair], findings: Sequence[Finding], about: str) -> list[str]:
@@ -78,7 +88,9 @@ def _cells(pair: Pair) -> list[str]:
 
     product, floor = pair.product, pair.floor
     cells = [pair.workload.name, *(_rate(middle(side, "rate")) for side in (product, floor))]
+    by_hand = pair.ratio_by_hand
     cells += [f"{pair.ratio:.2f}", f"{pair.workload.goal:.2f}", _verdict(pair.met)]
+    cells += ["" if by_hand is None else f"{by_hand:.2f}"]
     cells += [each(side, value) for value in ("service_cpu", "database_cpu") for side in (product, floor)]
     cells += [f"{middle(s, 'p50') * 1000:.1f}/{middle(s, 'p99') * 1000:.1f}" for s in (product, floor)]
     return [*cells, *(f"{max(one.peak for one in side) / 1e6:.0f}" for side in (product, floor))]

@@ -24,7 +24,8 @@ Bodies = Callable[[World], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`goal` is a ratio of rates; `rows` the records that one request writes (None: not told as rows)."""
+    """`goal` is a ratio of rates; `rows` the records that one request writes (None: not told as rows). `same` are the
+    paths of the same work by hand, where it is more than the floor's."""
 
     name: str
     what: str
@@ -36,11 +37,20 @@ class Workload:
     tagged: bool = False
     rows: int | None = None
     rows_goal: float | None = None
+    same: Paths | None = None
 
-    def spec(self, world: World, service: Service, seconds: float, concurrency: int) -> Spec:
-        paths = (self.product if service is world.product else self.floor)(world)
+    @property
+    def sides(self) -> tuple[Paths, ...]:
+        """The product, the floor, and the same work by hand where there is such."""
+        return (self.product, self.floor) if self.same is None else (self.product, self.floor, self.same)
+
+    def spec(self, world: World, side: Paths, seconds: float, concurrency: int) -> Spec:
+        service, paths = self.service(world, side), side(world)
         bodies = self.bodies(world) if self.bodies else []
         return Spec(service.port, seconds, concurrency, self.method, paths, bodies, service.headers, self.tagged)
+
+    def service(self, world: World, side: Paths) -> Service:
+        return world.product if side is self.product else world.floor
 
 
 def _sample(world: World, count: int) -> list[str]:
@@ -88,17 +98,19 @@ WORKLOADS = (
     ),
     Workload(
         "W1", "create one record (10 rules, a gate)", 0.65, "POST", _one(OPPORTUNITY), _one("/opportunities"),
-        lambda world: [json.dumps(row) for row in _made(world, BODIES)],
+        lambda world: [json.dumps(row) for row in _made(world, BODIES)], same=_one("/same/opportunities"),
     ),
     Workload(
         "W2", "change one field of a record, with If-Match", 0.65, "PATCH",
         _records(OPPORTUNITY, count=TAGGED), _records("/opportunities", count=TAGGED),
         lambda world: [json.dumps({"amount": row["amount"]}) for row in _made(world, BODIES)], tagged=True,
+        same=_records("/same/opportunities", count=TAGGED),
     ),
     Workload(
         "M1", "move a record to another stage, with If-Match", 0.65, "PATCH",
         _records(OPPORTUNITY, count=TAGGED), _records("/stages", count=TAGGED),
         lambda world: [json.dumps({"stage": row["stage"]}) for row in _made(world, BODIES)], tagged=True,
+        same=_records("/same/stages", count=TAGGED),
     ),
     Workload(
         "W3", "create 1,000 records in one request", 0.60, "POST", _one(OPPORTUNITY), _one("/bulk"),
