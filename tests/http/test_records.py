@@ -179,6 +179,20 @@ def test_moves(ada: httpx2.Client) -> None:
     assert code(answer) == (404, "request.unknown")
 
 
+def test_a_warning_of_a_move_is_acknowledged_in_its_body(ada: httpx2.Client) -> None:
+    address, tag = make(ada, price=900_000)
+    move = f"{address}/move"
+    for said in ([], ["price_is_usual"]):
+        refused = ada.post(move, json={"to": "ready", "acknowledge": said}, headers={"if-match": tag})
+        assert code(refused) == (409, "record.warning")
+        assert [(e["rule"], e["severity"]) for e in refused.json()["errors"]] == [("ready_and_dear", "warning")]
+        assert ada.get(address).json()["stage"] == "draft"
+    done = ada.post(move, json={"to": "ready", "acknowledge": ["ready_and_dear"]}, headers={"if-match": tag})
+    assert done.status_code == 200 and done.json()["stage"] == "ready"
+    wrong = ada.post(move, json={"to": "draft", "acknowledge": "x"}, headers={"if-match": done.headers["etag"]})
+    assert code(wrong) == (400, "request.malformed")
+
+
 def test_warnings_are_acknowledged_and_notices_told(ada: httpx2.Client, bob: httpx2.Client) -> None:
     """By header for one record, a list, an upsert and a restore; in the body of a step of a batch."""
     sales, said, dear = "/acme/api/records/sale", {"x-acknowledge": "other, price_is_usual"}, {"name": "x", "price": 1000}
