@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan.access import Rights
+from engine.plan.assignment import plan_assignment
 from engine.plan.moves import plan_moves
 from engine.plan.names import Names
 from engine.plan.read import plan_read
@@ -18,6 +19,7 @@ from engine.plan.report import plan_aggregate
 from engine.plan.request import AggregateQuery, RecordQuery, RecordWrite
 from engine.plan.write import plan_write
 from engine.release.release import Release, make
+from engine.sql.assignment import facts_statement
 from engine.sql.moves import moves_statement
 from engine.sql.read import read_statement
 from engine.sql.report import report_statement
@@ -26,6 +28,7 @@ from tests.engine.support import PACK
 from tests.tenancy import load_folder
 
 GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,15 @@ def _moves(release: Release) -> str:
     return moves_statement(plan, None).text
 
 
+def _assignment(_: Release) -> str:
+    """That of the sales pack with the most entries, with caps and absence."""
+    loaded = load_folder(ROOT / "tenant_configs/sales")
+    release = make("sales", "t_sales", 1, loaded.data, None, model=loaded.model)
+    chosen = max(release.model.assignments.values(), key=lambda assignment: len(assignment.entries))
+    rights = Rights(release, ("sales_manager",))
+    return facts_statement(plan_assignment(release, Names(release, rights), chosen), None).text
+
+
 PLANS: dict[str, Callable[[Release], str]] = {
     "read_single": _read(("boss",), single=True, fields=("id", "name", "total", "site.name")),
     "read_page": _read(("boss",), fields=("id", "name"), where="cost > 40 AND kind = 'small'", order=("-due",)),
@@ -84,6 +96,7 @@ PLANS: dict[str, Callable[[Release], str]] = {
     "update_stage": _write("update", ("worker",), "stage", "qty"),
     "delete": _write("delete", ("boss",)),
     "moves": _moves,
+    "assignment": _assignment,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -114,6 +114,25 @@ async def test_a_rule_binds_from_one_day_until_another(yard: Yard) -> None:
             assert await yard.faults(made) == {("record.rule", "", "spring_only")}
         else:
             assert await made
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour", "bound"),
+    [("Asia/Shanghai", 15, False), ("Asia/Shanghai", 16, True), ("UTC", 23, False),
+     ("America/Los_Angeles", 24 + 6, False), ("America/Los_Angeles", 24 + 7, True)],
+)  # fmt: skip
+async def test_the_first_day_of_a_rule_begins_where_the_tenant_is(
+    yard: Yard, zone: str, hour: int, bound: bool
+) -> None:
+    """The hours are counted from the beginning of 31 March in UTC."""
+    now = datetime(2026, 3, 31, tzinfo=UTC) + timedelta(hours=hour)
+    ctx = yard.context(now=now, time_zone=zone)
+    row = {"name": "c", "memo": "spring", "amount": 10}
+    made = write(yard.rt, ctx, yard.release, RecordWrite(object="expense", operation="create", rows=(row,)))
+    if bound:
+        assert "spring_only" in {fault.rule for fault in (await yard.refused(made)).faults}
+    else:
+        await made
 
 
 async def test_old_records_may_stay_as_they_are_until_they_are_edited(yard: Yard) -> None:
