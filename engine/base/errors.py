@@ -69,6 +69,7 @@ CODES: dict[str, Code] = {
     "file.foreign": Code("invalid", "The file was not uploaded by you just now, nor is it in this field"),
     "file.type": Code("invalid", "A file of this type is not taken here"),
     "file.size": Code("invalid", "The file is too large"),
+    "file.store": Code("unavailable", "The store of files can not be reached"),
     "stage.start": Code("invalid", "A record can not start in this stage"),
     "stage.unlisted": Code("invalid", "This move is not allowed"),
     "stage.role": Code("invalid", "Your role may not make this move"),

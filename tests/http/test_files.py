@@ -14,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from engine.base.context import OPERATOR, Context
+from engine.base.errors import Refused
 from engine.base.settings import Settings
 from engine.files.collect import collect
 from engine.files.contents import described, media_type, thumbnail
@@ -278,6 +279,26 @@ async def test_bytes_may_lie_in_another_store(tmp_path: Path, house: House) -> N
         kept = await get(rt, key("acme", file["sha256"]))
     assert kept == (place / "acme" / file["sha256"][:2] / file["sha256"]).read_bytes() == b"somewhere"
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("place", ["s4://x/y", "nonsense", "s3://bucket/folder"])
+async def test_a_store_that_can_not_be_reached_is_told(
+    tmp_path: Path, house: House, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place of no known kind, no place at all, and one where nobody listens."""
+    cloud = {"ENDPOINT": "http://127.0.0.1:9", "ALLOW_HTTP": "true", "ACCESS_KEY_ID": "x", "REGION": "eu-west-1"}
+    for name, value in (cloud | {"SECRET_ACCESS_KEY": "y"}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    settings = Settings(database_url=house.database, files_url=place, home=tmp_path / "home")
+    async with running(settings) as rt:
+        release = await rt.store.release("acme")
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"somewhere"
+
+        with pytest.raises(Refused) as refused:
+            await upload(rt, Context(OPERATOR, "acme", rt.clock.now()), release, "s.txt", chunks())
+    assert (refused.value.code, refused.value.kind) == ("file.store", "unavailable")
 
 
 @pytest.mark.parametrize(
